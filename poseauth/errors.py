@@ -1,0 +1,92 @@
+"""Everything poseauth raises on purpose.
+
+PoseAuthError
+├── InputError                  one clip or file cannot be analysed; the others go on
+│   ├── VideoError              not a video, no frames, a decoder that failed
+│   ├── KeypointFileError       a keypoint file that is damaged or of another layout
+│   ├── NobodyError             nobody (or no upper body) in view
+│   ├── AmbiguousPersonError    two people equally central
+│   └── TooShortError           no window of five seconds in one uncut piece
+├── ExtractorError              the pose estimator cannot do its work
+│   ├── ExtractorMissingError   a package or a system library is not there
+│   └── WeightsNotFoundError    the model's weights are in none of the places searched
+├── ProfileError
+│   ├── UnknownPersonError      nobody of that name is enrolled
+│   ├── ProfileExistsError      enrolment would overwrite
+│   ├── ProfileDamagedError     a file of the profile is missing, changed or of a later format
+│   └── ExtractorMismatchError  the clip's keypoints come from another extractor than the profile's
+├── EnrolmentError              the given videos cannot make a profile
+└── StorageError                disk full, folder not writable
+
+A message says what was found, what is needed and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class PoseAuthError(Exception):
+    """Base of everything poseauth raises on purpose; its text is written for the user."""
+
+
+class InputError(PoseAuthError):
+    """One clip or file cannot be analysed."""
+
+
+class VideoError(InputError):
+    """The file is not a video, has no frames, or its decoder failed at once."""
+
+
+class KeypointFileError(InputError):
+    """A keypoint file is damaged or of another layout."""
+
+
+class NobodyError(InputError):
+    """Nobody, or nobody's upper body, is in view."""
+
+
+class AmbiguousPersonError(InputError):
+    """Two people are equally central; the user has to say whom to follow."""
+
+
+class TooShortError(InputError):
+    """No uncut piece is long enough for one window."""
+
+
+class ExtractorError(PoseAuthError):
+    """The pose estimator cannot do its work."""
+
+
+class ExtractorMissingError(ExtractorError):
+    """A package or a system library that the extractor needs is not there."""
+
+
+class WeightsNotFoundError(ExtractorError):
+    """The model's weights are in none of the places searched."""
+
+
+class ProfileError(PoseAuthError):
+    """A profile cannot be used or stored as asked."""
+
+
+class UnknownPersonError(ProfileError):
+    """Nobody of that name is enrolled."""
+
+
+class ProfileExistsError(ProfileError):
+    """A profile of that name is there already."""
+
+
+class ProfileDamagedError(ProfileError):
+    """A file of the profile is missing, changed, or of a format this version does not read."""
+
+
+class ExtractorMismatchError(ProfileError):
+    """The clip's keypoints come from another extractor than the profile's."""
+
+
+class EnrolmentError(PoseAuthError):
+    """The given videos cannot make a profile."""
+
+
+class StorageError(PoseAuthError):
+    """A file could not be written: disk full, folder not writable."""

@@ -1,0 +1,282 @@
+"""The movement of one person as twelve upper-body keypoints a frame."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int32Array
+
+KEYPOINT_NAMES = (
+    "nose",
+    "neck",
+    "right shoulder",
+    "right elbow",
+    "right wrist",
+    "left shoulder",
+    "left elbow",
+    "left wrist",
+    "right eye",
+    "left eye",
+    "right ear",
+    "left ear",
+)
+"""OpenPose's COCO names, in the order used everywhere. "Right" is the person's right."""
+
+N_KEYPOINTS = len(KEYPOINT_NAMES)
+(
+    NOSE,
+    NECK,
+    R_SHOULDER,
+    R_ELBOW,
+    R_WRIST,
+    L_SHOULDER,
+    L_ELBOW,
+    L_WRIST,
+    R_EYE,
+    L_EYE,
+    R_EAR,
+    L_EAR,
+) = range(N_KEYPOINTS)
+
+COCO17_ORDER = (0, None, 6, 8, 10, 5, 7, 9, 2, 1, 4, 3)
+"""Row of each keypoint in COCO-17; None: made from the two shoulders."""
+BLAZEPOSE33_ORDER = (0, None, 12, 14, 16, 11, 13, 15, 5, 2, 8, 7)
+"""Row of each keypoint in BlazePose-33; None: made from the two shoulders."""
+OPENPOSE_COCO18_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17)
+"""Row of each keypoint in OpenPose's COCO-18, the method's own layout."""
+OPENPOSE_BODY25_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18)
+"""Row of each keypoint in OpenPose's BODY-25."""
+
+SHOWN_LIMBS = (
+    (NECK, R_SHOULDER),
+    (R_SHOULDER, R_ELBOW),
+    (R_ELBOW, R_WRIST),
+    (NECK, L_SHOULDER),
+    (L_SHOULDER, L_ELBOW),
+    (L_ELBOW, L_WRIST),
+    (NECK, NOSE),
+    (NOSE, R_EYE),
+    (NOSE, L_EYE),
+    (R_EYE, R_EAR),
+    (L_EYE, L_EAR),
+)
+"""The skeleton's bones, for drawing."""
+
+
+def select_twelve(
+    keypoints: Float32Array, confidence: Float32Array, order: tuple[int | None, ...]
+) -> tuple[Float32Array, Float32Array]:
+    """Twelve keypoints out of an estimator's own layout.
+
+    Parameters
+    ----------
+    keypoints : np.ndarray [shape=(..., M, 2)]
+        Pixels, NaN where undetected.
+    confidence : np.ndarray [shape=(..., M)]
+        The estimator's confidence, 0 where undetected.
+    order : tuple
+        The estimator's row for each of the twelve. None stands for a neck it does not have: the midpoint of
+        the shoulders with the lower confidence of the two, and no neck when either shoulder is missing.
+
+    Returns
+    -------
+    tuple of np.ndarray [shape=(..., 12, 2)] and [shape=(..., 12)], float32
+        An undetected keypoint is NaN with confidence 0.
+    """
+    rows = [0 if row is None else row for row in order]
+    points = np.asarray(keypoints, dtype=np.float32)[..., rows, :].copy()
+    conf = np.asarray(confidence, dtype=np.float32)[..., rows].copy()
+    _blank_undetected(points, conf)
+    if order[NECK] is None:
+        points[..., NECK, :] = (points[..., R_SHOULDER, :] + points[..., L_SHOULDER, :]) / 2
+        conf[..., NECK] = np.minimum(conf[..., R_SHOULDER], conf[..., L_SHOULDER])
+        _blank_undetected(points, conf)
+    return points, conf
+
+
+def _blank_undetected(points: Float32Array, conf: Float32Array) -> None:
+    missing = ~(conf > 0) | ~np.isfinite(points).all(axis=-1)
+    points[missing] = np.nan
+    conf[missing] = 0.0
+
+
+@dataclass(frozen=True)
+class ExtractorFingerprint:
+    """What made the keypoints: two sequences compare only if these agree.
+
+    `options` holds whatever changes the keypoints: model size, confidence limit, input size.
+    """
+
+    name: str
+    version: str
+    weights_sha256: str
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all fields, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "weights_sha256": self.weights_sha256,
+            "options": dict(self.options),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.digest[:8]})"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of what the file promises was decoded.
+
+    Attributes
+    ----------
+    n_promised : int or None
+        Frames the container announces; None where it does not say.
+    n_decoded : int
+        Frames that came out of the decoder.
+    n_kept : int
+        Frames used for the 30 fps stream.
+    broke_off : str or None
+        Why decoding ended before the end of the file.
+    """
+
+    n_promised: int | None
+    n_decoded: int
+    n_kept: int
+    broke_off: str | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """Decoded share of the promised frames, 0 to 1; None where the container promises nothing."""
+        if not self.n_promised:
+            return None
+        return min(1.0, self.n_decoded / self.n_promised)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a sequence comes from.
+
+    `n_people_ignored` counts the other people in view that were tracked and left out; None where the
+    estimator sees one person only. `n_shots_ambiguous` counts shots left out because two people stood in
+    them equally central.
+    """
+
+    source_name: str
+    source_sha256: str | None = None
+    frame_width: int = 0
+    frame_height: int = 0
+    extractor: ExtractorFingerprint | None = None
+    coverage: Coverage | None = None
+    n_people_ignored: int | None = None
+    n_shots_ambiguous: int = 0
+
+
+@dataclass(frozen=True)
+class KeypointSequence:
+    """One person's keypoints over a clip.
+
+    Attributes
+    ----------
+    keypoints : np.ndarray [shape=(T, 12, 2)], float32
+        x and y in pixels of the (upright) frame; NaN where undetected.
+    confidence : np.ndarray [shape=(T, 12)], float32
+        The estimator's confidence, 0 to 1; 0 where undetected.
+    timestamps_s : np.ndarray [shape=(T,)], float64
+        Seconds from the start of the video, strictly increasing.
+    shot : np.ndarray [shape=(T,)], int32
+        Number of the shot (uncut piece of camera) a frame belongs to; never decreasing.
+    provenance : Provenance
+        The source, the extractor and the coverage.
+
+    Raises
+    ------
+    ValueError
+        If a shape, a type or an order is not as said.
+    """
+
+    keypoints: Float32Array
+    confidence: Float32Array
+    timestamps_s: Float64Array
+    shot: Int32Array
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        """Check every promise of the class."""
+        n_frames = len(self.timestamps_s)
+        expected = {
+            "keypoints": ((n_frames, N_KEYPOINTS, 2), np.float32),
+            "confidence": ((n_frames, N_KEYPOINTS), np.float32),
+            "timestamps_s": ((n_frames,), np.float64),
+            "shot": ((n_frames,), np.int32),
+        }
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}; {np.dtype(dtype).name} {shape} is needed")
+        if not np.isfinite(self.timestamps_s).all() or (np.diff(self.timestamps_s) <= 0).any():
+            raise ValueError("timestamps_s must be finite and strictly increasing")
+        if (np.diff(self.shot) < 0).any():
+            raise ValueError("shot must never decrease")
+        if not np.isfinite(self.confidence).all() or (self.confidence < 0).any() or (self.confidence > 1).any():
+            raise ValueError("confidence must lie between 0 and 1")
+        seen = np.isfinite(self.keypoints).all(axis=-1)
+        if (np.isnan(self.keypoints).all(axis=-1) != ~seen).any() or (seen != (self.confidence > 0)).any():
+            raise ValueError("an undetected keypoint must be NaN in x and y with confidence 0, and no other")
+
+    def __len__(self) -> int:
+        return len(self.timestamps_s)
+
+    @property
+    def seen(self) -> BoolArray:
+        """Which keypoints were detected: bool [shape=(T, 12)]."""
+        return self.confidence > 0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first kept frame to the last."""
+        return float(self.timestamps_s[-1] - self.timestamps_s[0]) if len(self) else 0.0
+
+
+def keypoint_sequence(
+    keypoints: Float32Array,
+    confidence: Float32Array,
+    timestamps_s: Float64Array,
+    shot: Int32Array | None = None,
+    *,
+    provenance: Provenance,
+) -> KeypointSequence:
+    """A KeypointSequence from loose arrays: types are converted, undetected keypoints blanked.
+
+    Parameters
+    ----------
+    keypoints, confidence, timestamps_s, shot : np.ndarray
+        As in KeypointSequence; `shot` None means one shot. A keypoint with NaN in either coordinate or with
+        no confidence counts as undetected.
+    provenance : Provenance
+        The source, the extractor and the coverage.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together.
+    """
+    points = np.array(keypoints, dtype=np.float32)
+    conf = np.clip(np.nan_to_num(np.array(confidence, dtype=np.float32)), 0.0, 1.0)
+    if points.ndim != 3 or conf.shape != points.shape[:2]:
+        raise ValueError(f"keypoints {points.shape} and confidence {conf.shape} do not fit together")
+    _blank_undetected(points, conf)
+    times = np.array(timestamps_s, dtype=np.float64)
+    shots = np.zeros(len(times), dtype=np.int32) if shot is None else np.array(shot, dtype=np.int32)
+    return KeypointSequence(points, conf, times, shots, provenance)
