@@ -141,3 +141,49 @@ class Observation:
             raise ValueError("timestamps_s must be strictly increasing")
         if n_detections and ((np.diff(self.frame) < 0).any() or self.frame[0] < 0 or self.frame[-1] >= n_frames):
             raise ValueError("frame must never decrease and name frames of the source")
+
+
+def observation_from(
+    detections: Sequence[Detections],
+    tracks: Sequence[Int32Array],
+    timestamps_s: Float64Array,
+    shot: Int32Array,
+    *,
+    frame_size: tuple[int, int],
+    sees_many: bool,
+    coverage: Coverage,
+    extractor: ExtractorFingerprint,
+    source_name: str,
+    source_sha256: str | None,
+) -> Observation:
+    """An Observation from what was found frame by frame.
+
+    Parameters
+    ----------
+    detections : sequence of Detections, T long
+        The people of each frame.
+    tracks : sequence of np.ndarray [shape=(P,)], int32, T long
+        The number of the tracked person of each of them.
+    timestamps_s, shot : np.ndarray [shape=(T,)]
+        As in Observation.
+    frame_size : tuple of int
+        Width and height in pixels.
+    """
+    everyone = [no_detections(), *detections]
+    return Observation(
+        timestamps_s=timestamps_s,
+        shot=shot,
+        frame=np.repeat(np.arange(len(detections)), [len(found) for found in detections]).astype(np.int32),
+        track=np.concatenate([np.zeros(0, np.int32), *tracks]),
+        boxes=np.concatenate([found.boxes for found in everyone]),
+        scores=np.concatenate([found.scores for found in everyone]),
+        keypoints=np.concatenate([found.keypoints for found in everyone]),
+        confidence=np.concatenate([found.confidence for found in everyone]),
+        frame_width=frame_size[0],
+        frame_height=frame_size[1],
+        sees_many=sees_many,
+        coverage=coverage,
+        extractor=extractor,
+        source_name=source_name,
+        source_sha256=source_sha256,
+    )

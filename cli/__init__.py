@@ -1,0 +1,1 @@
+"""Words: the commands of poseauth. One file a command."""

@@ -1,0 +1,205 @@
+"""`poseauth demo`: the product in small, on drawn speakers, offline."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from poseauth.errors import ExtractorMissingError
+from poseauth.keypoint_files import write_keypoints
+from poseauth.keypoints import KeypointSequence
+from poseauth.report import Verification, as_dict
+
+from .options import open_reader
+from .progress import training_progress
+from .reading import read_each
+from .telling import FOOTER, describe_profile, describe_result
+
+if TYPE_CHECKING:
+    from keypoint_extractors.sources import SourceReader
+    from person_profiles.profile import Profile
+
+ENROLLED = 0
+"""Which of the invented speakers is enrolled; those of `COHORT` are known to be somebody else, the rest unknown."""
+COHORT = (1, 2, 3)
+STRANGER = 4
+N_ENROL, ENROL_S = 2, 24.0
+COHORT_S = 15.0
+CLIP_S = 14.0
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A drawn video: `expected` is the verdict that is right for a test clip, None for one to learn from."""
+
+    file: str
+    sequence: KeypointSequence
+    look: int
+    expected: str | None = None
+    told: str = ""
+
+
+@click.command(
+    help="""Everything in small, on video, offline: draw short speeches of invented speakers, find their keypoints,
+enrol one of them, and verify an unseen clip of the same speaker, a clip of another, and a "deepfake" in which the
+enrolled speaker's looks are driven by another's movement. Clips, keypoints, profile and results stay in the folder.
+
+\b
+Example:
+  poseauth demo
+  poseauth demo -o /tmp/demo --seed 7"""
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("poseauth-demo"),
+    show_default=True,
+    help="Folder to fill.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Other speeches with another seed.")
+@click.option("--extractor", type=click.Choice(["auto", "yolo", "mediapipe"]), default="auto", show_default=True)
+@click.option("--weights", metavar="NAME|FILE", help="YOLO pose model that finds drawn figures.")
+def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:
+    """Draw, extract, enrol, verify, say what came of it."""
+    started = time.monotonic()
+    reader = _open_reader(extractor, weights)
+    clips = _speeches(seed)
+    folder = output / "videos"
+    _say(1, f"drawing {len(clips)} speeches of invented speakers into {folder}")
+    _draw(clips, folder)
+    _say(2, f"finding the keypoints with {reader.extractor.fingerprint}")
+    sequences = _extract(reader, clips, folder, output / "keypoints")
+    name = _speaker_name(ENROLLED)
+    _say(3, f"enrolling {name} from {N_ENROL} speeches, against {len(COHORT)} others")
+    profile = _enrol(name, clips, sequences, output / "profiles", seed)
+    click.echo(describe_profile(profile))
+    tests = [clip for clip in clips if clip.expected]
+    _say(4, f"verifying {len(tests)} clips that were not learnt from")
+    results = _verify(profile, tests, sequences)
+    path = output / "results.json"
+    path.write_text(json.dumps([as_dict(result) for result in results], indent=2), encoding="utf-8")
+    n_right = sum(result.verdict == clip.expected for clip, result in zip(tests, results, strict=True))
+    click.echo(FOOTER)
+    click.echo(
+        f"\n{n_right} of {len(tests)} verdicts are right, after {time.monotonic() - started:.0f} s. "
+        f"Clips, keypoints, profile and results: {output.resolve()}"
+    )
+    click.echo(
+        "Go on with:\n"
+        f"  poseauth verify {folder / tests[0].file} --person {name!r} --home {output / 'profiles'}\n"
+        "  poseauth enroll --person NAME videos/ --impostor others/"
+    )
+    return 0 if n_right == len(tests) else 1
+
+
+def _open_reader(extractor: str, weights: str | None) -> SourceReader:
+    """The reader with a real estimator. `auto` is MediaPipe here: published YOLO weights know photographs only."""
+    reader = open_reader(
+        "mediapipe" if extractor == "auto" and weights is None else extractor,
+        weights=weights,
+        device="auto",
+        allow_download=False,
+        cache_dir=None,
+        no_cache=True,
+        openpose_fps=30.0,
+    )
+    try:
+        reader.extractor  # noqa: B018 - a missing package is told before minutes of drawing
+    except ExtractorMissingError as error:
+        raise ExtractorMissingError(f"the demo needs an extractor that knows drawn figures. {error}") from error
+    return reader
+
+
+def _speaker_name(number: int) -> str:
+    from keypoint_extractors.drawing.speakers import STYLES
+
+    return STYLES[number].name
+
+
+def _speeches(seed: int) -> list[_Clip]:
+    """What is learnt from and what is verified; every speech has words of its own."""
+    from keypoint_extractors.drawing.speakers import STYLES, puppet, speak
+
+    words = iter(range(1000 * seed, 1000 * seed + 1000))
+    name, other = _speaker_name(ENROLLED), _speaker_name(STRANGER)
+    clips = [
+        _Clip(f"{name}-{i + 1}.mp4", speak(STYLES[ENROLLED], duration_s=ENROL_S, seed=next(words)), ENROLLED)
+        for i in range(N_ENROL)
+    ]
+    clips += [
+        _Clip(f"{STYLES[i].name}.mp4", speak(STYLES[i], duration_s=COHORT_S, seed=next(words)), i) for i in COHORT
+    ]
+    unseen = speak(STYLES[ENROLLED], duration_s=CLIP_S, seed=next(words))
+    stranger = speak(STYLES[STRANGER], duration_s=CLIP_S, seed=next(words))
+    driver = speak(STYLES[STRANGER], duration_s=CLIP_S, seed=next(words))
+    return [
+        *clips,
+        _Clip("test-same-speaker.mp4", unseen, ENROLLED, "authentic", f"an unseen speech of {name}"),
+        _Clip("test-other-speaker.mp4", stranger, STRANGER, "fake", f"a speech of {other}, whom nobody has met"),
+        _Clip(
+            "test-deepfake.mp4",
+            puppet(driver, STYLES[ENROLLED]),
+            ENROLLED,
+            "fake",
+            f"{name}'s looks and body, moved by {other}",
+        ),
+    ]
+
+
+def _say(step: int, text: str) -> None:
+    click.secho(f"\n[{step}/4] {text}", bold=True)
+
+
+def _draw(clips: list[_Clip], folder: Path) -> None:
+    from keypoint_extractors.drawing.figure import LOOKS
+    from keypoint_extractors.drawing.rendering import render_video
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        render_video(clip.sequence, folder / clip.file, look=LOOKS[clip.look % len(LOOKS)])
+
+
+def _extract(reader: SourceReader, clips: list[_Clip], folder: Path, keypoints: Path) -> dict[str, KeypointSequence]:
+    found = {}
+    paths = [folder / clip.file for clip in clips]
+    for path, result in read_each(reader, paths):
+        if not isinstance(result, KeypointSequence):
+            raise result
+        write_keypoints(result, keypoints / f"{path.stem}.npz")
+        found[path.name] = result
+    reader.close()
+    return found
+
+
+def _enrol(name: str, clips: list[_Clip], sequences: dict[str, KeypointSequence], home: Path, seed: int) -> Profile:
+    from person_profiles.enrolment import Negative, enrol
+    from person_profiles.store import ProfileStore
+
+    learnt = [clip for clip in clips if clip.expected is None]
+    own = [sequences[clip.file] for clip in learnt if clip.look == ENROLLED]
+    others = [
+        Negative(sequences[clip.file], f"impostor: {clip.file}", "impostor") for clip in learnt if clip.look != ENROLLED
+    ]
+    with training_progress() as bar:
+        profile = enrol(name, own, others, seed=seed, on_epoch=bar)
+    ProfileStore(home).save(profile, own, overwrite=True)
+    return profile
+
+
+def _verify(profile: Profile, tests: list[_Clip], sequences: dict[str, KeypointSequence]) -> list[Verification]:
+    from person_profiles.verification import load_network, verify
+
+    network = load_network(profile, device="cpu")
+    results = []
+    for clip in tests:
+        result = replace(verify(sequences[clip.file], profile, network), source=clip.file)
+        click.echo(f"\n{clip.told}:")
+        click.echo(describe_result(result))
+        results.append(result)
+    return results

@@ -1,0 +1,198 @@
+"""`poseauth enroll`: learn how a person moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poseauth.errors import EnrolmentError, InputError, ProfileError, ProfileExistsError
+from poseauth.keypoints import KeypointSequence
+from poseauth.recipes import RECIPES
+
+from .options import (
+    EXTRACTOR_CHOICES,
+    extractor_options,
+    follow_options,
+    home_option,
+    open_reader,
+    open_store,
+    person_option,
+    recursive_option,
+    whom,
+)
+from .progress import training_progress
+from .reading import SOME_FAILED, expand, read_each, warn
+from .telling import describe_profile
+
+if TYPE_CHECKING:
+    from keypoint_extractors.following import Follow
+    from keypoint_extractors.sources import SourceReader
+    from person_profiles.enrolment import Negative
+    from person_profiles.profile import Role
+    from person_profiles.store import ProfileStore
+
+REAL, FAKE = "real", "fake"
+
+
+@click.command(
+    help="""Learn how a person moves from authentic videos of them.
+
+VIDEOS are files or folders. A folder with real/ and fake/ in it is understood. Others to compare with come from
+--fake, --impostor and from everybody enrolled before; where there is nobody, from the person's own movement taken
+apart, and the profile says that it has met no real impostor.
+
+\b
+Example:
+  poseauth enroll --person obama videos/ --impostor others/
+  (others/ holds clips of other people, best one folder a person)"""
+)
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@person_option
+@click.option("--fake", "fakes", multiple=True, type=click.Path(path_type=Path), help="Known fakes of the person.")
+@click.option(
+    "--impostor",
+    "impostors",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Clips of other people; a folder in it is one person, a loose file one of their own.",
+)
+@click.option("--no-others", is_flag=True, help="Do not compare with the people enrolled before.")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(list(RECIPES)),
+    default="default",
+    show_default=True,
+    help="paper: the published method to the letter, slow.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Two enrolments with one seed agree.")
+@click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@extractor_options
+@follow_options
+@recursive_option
+@home_option
+def enroll(
+    videos: tuple[Path, ...],
+    person: str,
+    fakes: tuple[Path, ...],
+    impostors: tuple[Path, ...],
+    no_others: bool,
+    recipe_name: str,
+    seed: int,
+    overwrite: bool,
+    extractor: str,
+    track: int | None,
+    box: tuple[float, float, float, float] | None,
+    recursive: bool,
+    home: Path | None,
+    **reader_options: Any,
+) -> int:
+    """Read the videos, learn, keep the profile, say what was learnt."""
+    store = open_store(home)
+    if person in store and not overwrite:
+        raise ProfileExistsError(
+            f"{person} is enrolled already under {store.home}. Add --overwrite to learn them anew, or remove them "
+            f"first: poseauth profiles remove {person!r}"
+        )
+    real, fake_too = _real_and_fake(videos)
+    collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
+    genuine = [sequence for _, sequence in collection.read(real)]
+    if not genuine:
+        raise EnrolmentError(f"none of the given videos of {person} could be read; see the reasons above")
+    negatives = collection.negatives([*fakes, *fake_too], "fake") + collection.negatives(impostors, "impostor")
+    collection.reader.close()
+    if not no_others:
+        negatives += _enrolled(store, person, genuine[0])
+    from person_profiles.enrolment import enrol
+    from poseauth.models import choose_device
+
+    try:
+        device = str(choose_device(reader_options["device"]))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"learning from {len(genuine)} videos of {person} against {len(negatives)} of others", err=True)
+    with training_progress() as bar:
+        profile = enrol(person, genuine, negatives, recipe=RECIPES[recipe_name], seed=seed, device=device, on_epoch=bar)
+    folder = store.save(profile, genuine, overwrite=overwrite)
+    click.echo(describe_profile(profile))
+    click.echo(f"kept in {folder}")
+    return SOME_FAILED if collection.n_failed else 0
+
+
+class _Collection:
+    """Reads the videos of all sides with one extractor and counts those that cannot be read."""
+
+    def __init__(self, reader: SourceReader, who: Follow, *, recursive: bool) -> None:
+        self.reader = reader
+        self.n_failed = 0
+        self._who = who
+        self._recursive = recursive
+
+    def read(self, paths: Sequence[Path]) -> list[tuple[Path, KeypointSequence]]:
+        """The keypoints of all that can be read; the rest is named on stderr."""
+        sources, failed = expand(paths, recursive=self._recursive)
+        for path, error in failed:
+            warn(path, error)
+        self.n_failed += len(failed)
+        found = []
+        for path, result in read_each(self.reader, sources, self._who):
+            if isinstance(result, InputError):
+                warn(path, result)
+                self.n_failed += 1
+            else:
+                click.echo(f"{path}: {result.duration_s:.1f} s", err=True)
+                found.append((path, result))
+        return found
+
+    def negatives(self, paths: Sequence[Path], role: Role) -> list[Negative]:
+        """Others, grouped: a folder in a folder is one person, a loose file one of their own."""
+        from keypoint_extractors.sources import is_clip, is_openpose_folder
+        from person_profiles.enrolment import Negative
+
+        found = []
+        for path in paths:
+            inside = sorted(path.iterdir()) if path.is_dir() else []
+            people = [entry for entry in inside if entry.is_dir() and not is_openpose_folder(entry)]
+            for folder in people:
+                found += [Negative(sequence, f"{role}: {folder.name}", role) for _, sequence in self.read([folder])]
+            loose = [path] if not people else [entry for entry in inside if is_clip(entry)]
+            found += [Negative(sequence, f"{role}: {clip.stem}", role) for clip, sequence in self.read(loose)]
+        return found
+
+
+def _real_and_fake(videos: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Folders named real/ and fake/ inside a given folder stand for the two sides."""
+    real, fake = [], []
+    for path in videos:
+        if (path / REAL).is_dir() or (path / FAKE).is_dir():
+            real += [path / REAL] if (path / REAL).is_dir() else []
+            fake += [path / FAKE] if (path / FAKE).is_dir() else []
+        else:
+            real.append(path)
+    return real, fake
+
+
+def _enrolled(store: ProfileStore, person: str, sample: KeypointSequence) -> list[Negative]:
+    """Everybody enrolled before whose keypoints come from the same extractor."""
+    from person_profiles.enrolment import Negative
+
+    found: list[Negative] = []
+    for entry in store.entries():
+        if entry.profile is None:
+            click.secho(f"left out: {entry.problem}", fg="yellow", err=True)
+        elif entry.profile.name == person:
+            continue
+        elif entry.profile.extractor != sample.provenance.extractor:
+            click.echo(f"left out: {entry.profile.name}, whose keypoints come from {entry.profile.extractor}", err=True)
+        else:
+            try:
+                movement = store.load_movement(entry.profile.name)
+            except ProfileError as error:
+                click.secho(f"left out: {error}", fg="yellow", err=True)
+                continue
+            found += [Negative(sequence, f"enrolled: {entry.profile.name}", "enrolled") for sequence in movement]
+    return found

@@ -1,0 +1,94 @@
+"""`poseauth extract`: keypoints only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from poseauth.errors import InputError
+from poseauth.keypoint_files import SUFFIX, write_keypoints, write_method_csv
+from poseauth.keypoints import KeypointSequence
+from poseauth.report import caveats_of
+
+from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
+from .reading import SOME_FAILED, expand, read_each, warn
+
+
+@click.command(
+    help="""Find the keypoints in videos and keep them as files that every command takes in place of the video.
+
+\b
+Example:
+  poseauth extract speeches/ -o keypoints/
+  poseauth extract clip.mp4 -o keypoints/ --format csv --track 3"""
+)
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO|FOLDER...")
+@click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to fill.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["npz", "csv", "openpose"]),
+    default="npz",
+    show_default=True,
+    help="npz: poseauth's own. csv: the method's, 24 columns, every 150 rows a window. openpose: a JSON file a frame.",
+)
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@extractor_options
+@follow_options
+@recursive_option
+def extract(
+    sources: tuple[Path, ...],
+    output: Path,
+    form: str,
+    extractor: str,
+    track: int | None,
+    box: tuple[float, float, float, float] | None,
+    recursive: bool,
+    **reader_options: Any,
+) -> int:
+    """Write the keypoints of each source into the folder."""
+    reader = open_reader(extractor, **reader_options)
+    paths, failed = expand(sources, recursive=recursive)
+    for path, error in failed:
+        warn(path, error)
+    n_failed = len(failed)
+    taken: set[Path] = set()
+    for path, result in read_each(reader, paths, whom(track, box)):
+        if isinstance(result, InputError):
+            warn(path, result)
+            n_failed += 1
+            continue
+        target = _free_name(output / path.stem, taken)
+        written = _write(result, target, form)
+        seen = result.seen.any(axis=1).mean() if len(result) else 0.0
+        click.echo(f"{path} -> {written}: {len(result)} frames, {result.duration_s:.1f} s, somebody in {seen:.0%}")
+        for caveat in caveats_of(result.provenance):
+            click.echo(f"  note: {caveat}", err=True)
+    reader.close()
+    return SOME_FAILED if n_failed else 0
+
+
+def _free_name(wanted: Path, taken: set[Path]) -> Path:
+    """Two sources of one name in one run do not overwrite each other."""
+    target, number = wanted, 2
+    while target in taken:
+        target = wanted.with_name(f"{wanted.name}-{number}")
+        number += 1
+    taken.add(target)
+    return target
+
+
+def _write(sequence: KeypointSequence, target: Path, form: str) -> Path:
+    if form == "openpose":
+        from keypoint_extractors.openpose_json import write_openpose_folder
+
+        write_openpose_folder(sequence, target)
+        return target
+    path = target.with_name(f"{target.name}{SUFFIX if form == 'npz' else '.csv'}")
+    if form == "npz":
+        write_keypoints(sequence, path)
+    else:
+        write_method_csv(sequence, path)
+    return path

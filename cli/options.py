@@ -1,0 +1,133 @@
+"""Options that several commands share, each with one meaning, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from keypoint_extractors.following import Follow
+    from keypoint_extractors.registry import Extractor
+    from keypoint_extractors.sources import SourceReader
+    from person_profiles.store import ProfileStore
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+EXTRACTOR_CHOICES = ("auto", "yolo", "mediapipe")
+
+
+def together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Several options as one decorator, shown in this order."""
+
+    def decorate(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def home_option(command: _F) -> _F:
+    """Where the profiles are."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="POSEAUTH_HOME",
+        help="Folder of the profiles. [default: $POSEAUTH_HOME, else the platform's data folder]",
+    )(command)
+
+
+def person_option(command: _F) -> _F:
+    """Whose movement."""
+    return click.option("--person", required=True, metavar="NAME", help="The person, as you call them.")(command)
+
+
+extractor_options: Callable[[Any], Any] = together(
+    click.option(
+        "--weights",
+        metavar="NAME|FILE|FOLDER",
+        help="YOLO pose model: a name such as yolo26m-pose, a .pt file, or a folder with one. "
+        "[default: $POSEAUTH_WEIGHTS, then the cache folder]",
+    ),
+    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where networks run."),
+    click.option(
+        "--allow-download", is_flag=True, help="Fetch published YOLO weights once if they are nowhere on this machine."
+    ),
+    click.option(
+        "--cache-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where keypoints are kept between commands. [default: the platform's cache folder]",
+    ),
+    click.option("--no-cache", is_flag=True, help="Keep no keypoints, use none that are kept."),
+    click.option(
+        "--openpose-fps",
+        type=click.FloatRange(1, 1000),
+        default=30.0,
+        show_default=True,
+        help="Rate of OpenPose folders.",
+    ),
+)
+
+follow_options: Callable[[Any], Any] = together(
+    click.option("--track", type=int, metavar="N", help="Follow this tracked person (numbers are in the message)."),
+    click.option(
+        "--box",
+        type=(float, float, float, float),
+        metavar="X Y W H",
+        help="Follow whoever is most in this box (pixels: left, top, width, height).",
+    ),
+)
+
+recursive_option = click.option("--recursive", is_flag=True, help="Search folders in folders too.")
+
+
+def open_store(home: Path | None) -> ProfileStore:
+    """The store under `--home` or the default one."""
+    from person_profiles.store import ProfileStore, default_home
+
+    return ProfileStore(home or default_home())
+
+
+def open_reader(
+    extractor: str,
+    *,
+    weights: str | None,
+    device: str,
+    allow_download: bool,
+    cache_dir: Path | None,
+    no_cache: bool,
+    openpose_fps: float,
+) -> SourceReader:
+    """What reads the clips, by the extractor options."""
+    from keypoint_extractors.cache import ObservationCache, default_cache_folder
+    from keypoint_extractors.sources import SourceReader
+
+    def choose() -> Extractor:
+        from keypoint_extractors.registry import ExtractorOptions, choose_extractor
+
+        options = ExtractorOptions(weights, device if extractor != "mediapipe" else "auto", allow_download)
+        chosen = choose_extractor(extractor, options)
+        if extractor == "auto":
+            click.echo(f"extractor: {chosen.fingerprint}", err=True)
+        return chosen
+
+    cache = None if no_cache else ObservationCache(cache_dir or default_cache_folder())
+    return SourceReader(choose, cache, openpose_fps)
+
+
+def whom(track: int | None, box: tuple[float, float, float, float] | None) -> Follow:
+    """Whom to follow, by `--track` and `--box`.
+
+    Raises
+    ------
+    click.UsageError
+        If they contradict or make no sense.
+    """
+    from keypoint_extractors.following import Follow
+
+    try:
+        return Follow(track, box)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,138 @@
+"""`poseauth profiles`: who is enrolled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from poseauth.errors import PoseAuthError
+
+from .options import home_option, open_store
+from .telling import describe_profile
+
+
+@click.group(
+    help="""List, show, export, import and remove enrolled people.
+
+\b
+Example:
+  poseauth profiles list
+  poseauth profiles export obama -o obama.poseauth"""
+)
+def profiles() -> None:
+    """Commands on the store."""
+
+
+@profiles.command("list", help="One line for everybody enrolled.\n\n\b\nExample:\n  poseauth profiles list --json")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_profiles(home: Path | None, as_json: bool) -> None:
+    """Name, seconds, videos, date of each."""
+    store = open_store(home)
+    entries = store.entries()
+    if as_json:
+        rows = [
+            {
+                "name": entry.profile.name if entry.profile else None,
+                "folder": str(entry.folder),
+                "created": entry.profile.created if entry.profile else None,
+                "seconds_genuine": entry.profile.seconds_genuine if entry.profile else None,
+                "problem": entry.problem,
+            }
+            for entry in entries
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    if not entries:
+        click.echo(f"Nobody is enrolled under {store.home}.", err=True)
+    for entry in entries:
+        if entry.profile is None:
+            click.secho(f"{entry.folder.name}: cannot be used: {entry.problem}", fg="red")
+        else:
+            n_own = sum(video.role == "genuine" for video in entry.profile.videos)
+            click.echo(
+                f"{entry.profile.name}: {entry.profile.seconds_genuine:.0f} s in {n_own} videos, "
+                f"{entry.profile.created[:10]}, {entry.profile.extractor or 'extractor not known'}"
+            )
+
+
+@profiles.command(
+    "show", help="What a profile was learnt from and what is kept.\n\n\b\nExample:\n  poseauth profiles show obama"
+)
+@click.argument("person")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json.")
+def show(person: str, home: Path | None, as_json: bool) -> None:
+    """The profile in words, or as it is stored."""
+    from person_profiles.profile import profile_as_dict
+
+    store = open_store(home)
+    profile = store.load(person)
+    if as_json:
+        click.echo(json.dumps(profile_as_dict(profile), indent=2, ensure_ascii=False))
+        return
+    click.echo(describe_profile(profile))
+    for video in profile.videos:
+        whose = "own" if video.role == "genuine" else video.group
+        click.echo(f"  {whose}: {video.source_name}, {video.seconds:.1f} s, {video.n_windows} windows")
+    click.echo(
+        f"  kept in {store.folder_of(person)}: the network's weights and the keypoints of the person's own videos; "
+        "no picture, no sound"
+    )
+
+
+@profiles.command(
+    "export", help="Write a profile into one file.\n\n\b\nExample:\n  poseauth profiles export obama -o obama.poseauth"
+)
+@click.argument("person")
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@home_option
+def export(person: str, output: Path, home: Path | None) -> None:
+    """Pack."""
+    from person_profiles.archive import export_profile
+
+    export_profile(open_store(home), person, output)
+    click.echo(f"{person} -> {output}")
+
+
+@profiles.command(
+    "import", help="Take a profile out of such a file.\n\n\b\nExample:\n  poseauth profiles import obama.poseauth"
+)
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
+@home_option
+def import_(archive: Path, overwrite: bool, home: Path | None) -> None:
+    """Unpack, after checks."""
+    from person_profiles.archive import import_profile
+
+    profile = import_profile(open_store(home), archive, overwrite=overwrite)
+    click.echo(describe_profile(profile))
+
+
+@profiles.command(
+    "remove",
+    help="Remove a profile and the cached keypoints of its videos.\n\n\b\nExample:\n  poseauth profiles remove obama",
+)
+@click.argument("person")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Where keypoints are kept.")
+@home_option
+def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) -> None:
+    """Ask, then remove."""
+    from keypoint_extractors.cache import ObservationCache, default_cache_folder
+
+    store = open_store(home)
+    folder = store.folder_of(person)
+    if not yes:
+        click.confirm(f"Remove {person} ({folder}) and the cached keypoints of their videos?", abort=True, err=True)
+    try:
+        digests = [video.sha256 for video in store.load(person).videos if video.role == "genuine" and video.sha256]
+    except PoseAuthError as error:
+        digests = []  # a damaged profile can still be removed
+        click.secho(f"cached keypoints are not found: {error}", fg="yellow", err=True)
+    store.remove(person)
+    cache = ObservationCache(cache_dir or default_cache_folder())
+    n_entries = sum(cache.forget(digest) for digest in digests)
+    click.echo(f"removed {folder} and {n_entries} cached keypoint files")

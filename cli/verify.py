@@ -1,0 +1,196 @@
+"""`poseauth verify`: one clip, many clips, folders, a list on stdin."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import click
+
+from poseauth.decision import EvidenceLimits, Verdict
+from poseauth.errors import ExtractorMismatchError, InputError, StorageError
+from poseauth.report import CSV_COLUMNS, Verification, as_dict, as_row, not_analysed
+
+from .options import (
+    EXTRACTOR_CHOICES,
+    extractor_options,
+    follow_options,
+    home_option,
+    open_reader,
+    open_store,
+    person_option,
+    recursive_option,
+    whom,
+)
+from .reading import SOME_FAILED, expand, read_each, told
+from .telling import FOOTER, describe_result
+
+FAILED_ON = 4
+STDIN = Path("-")
+
+
+@click.command(
+    help="""Say whether a clip moves like an enrolled person.
+
+SOURCES are videos, keypoint files, OpenPose folders, folders of these, or - for a list of paths on stdin, one a line.
+The answer is authentic, fake or inconclusive, or the clip is not analysed and the reason is given.
+
+\b
+Example:
+  poseauth verify clip.mp4 --person obama
+  poseauth verify speeches/ --person obama --output results.csv
+  find . -name '*.mp4' | poseauth verify - --person obama --json
+
+\b
+Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each named), 4 --fail-on met."""
+)
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@person_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of results instead of text.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write results to .csv or .jsonl.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Exit with 4 if any clip gets this verdict.",
+)
+@click.option(
+    "--min-seconds",
+    type=click.FloatRange(min=0),
+    default=EvidenceLimits().min_seconds,
+    show_default=True,
+    help="Usable seconds below which the answer is inconclusive.",
+)
+@click.option(
+    "--extractor",
+    type=click.Choice(EXTRACTOR_CHOICES),
+    help="[default: the profile's] Another one needs --any-extractor.",
+)
+@click.option("--any-extractor", is_flag=True, help="Accept keypoints of another extractor than the profile's.")
+@extractor_options
+@follow_options
+@recursive_option
+@home_option
+def verify(
+    sources: tuple[Path, ...],
+    person: str,
+    as_json: bool,
+    output: Path | None,
+    fail_on: str | None,
+    min_seconds: float,
+    extractor: str | None,
+    any_extractor: bool,
+    track: int | None,
+    box: tuple[float, float, float, float] | None,
+    recursive: bool,
+    home: Path | None,
+    **reader_options: Any,
+) -> int:
+    """Hold each clip against the profile; print, write, and sum up in the exit status."""
+    if output is not None and output.suffix not in (".csv", ".jsonl"):
+        raise click.UsageError(f"--output {output}: the name must end in .csv or .jsonl")
+    store = open_store(home)
+    profile = store.load(person)
+    name = extractor or (profile.extractor.name if profile.extractor else "auto")
+    reader = open_reader(name if name in EXTRACTOR_CHOICES else "auto", **reader_options)
+    from person_profiles.verification import load_network
+    from person_profiles.verification import verify as verify_sequence
+
+    network = load_network(profile, device=reader_options["device"])
+    limits = EvidenceLimits(min_seconds=min_seconds)
+    paths, failed = expand(_with_stdin(sources), recursive=recursive)
+    results = [not_analysed(str(path), profile.name, told(path, error)) for path, error in failed]
+    with _table(output) as write:
+        for result in results:
+            _say(result, write, as_json=as_json)
+        for path, read in read_each(reader, paths, whom(track, box)):
+            if isinstance(read, InputError):
+                result = not_analysed(str(path), profile.name, told(path, read))
+            else:
+                try:
+                    result = verify_sequence(read, profile, network, limits=limits, any_extractor=any_extractor)
+                    result = replace(result, source=str(path))
+                except (InputError, ExtractorMismatchError) as error:
+                    result = not_analysed(str(path), profile.name, told(path, error), provenance=read.provenance)
+            results.append(result)
+            _say(result, write, as_json=as_json)
+    reader.close()
+    if as_json:
+        click.echo(json.dumps([as_dict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(FOOTER)
+    if fail_on and any(result.verdict == fail_on for result in results):
+        return FAILED_ON
+    return SOME_FAILED if any(result.verdict is None for result in results) else 0
+
+
+def _say(result: Verification, write: _Write, *, as_json: bool) -> None:
+    write(result)
+    if not as_json:
+        click.echo(describe_result(result))
+    elif result.verdict is None:
+        click.secho(result.reasons[0], fg="yellow", err=True)
+
+
+def _with_stdin(sources: Sequence[Path]) -> list[Path]:
+    paths: list[Path] = []
+    for source in sources:
+        if source == STDIN:
+            paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
+        else:
+            paths.append(source)
+    return paths
+
+
+class _Write(Protocol):
+    def __call__(self, result: Verification) -> None: ...
+
+
+@contextmanager
+def _table(output: Path | None) -> Iterator[_Write]:
+    """Writes and flushes a row as soon as it is known."""
+    if output is None:
+        yield lambda result: None
+        return
+    try:
+        with output.open("w", encoding="utf-8", newline="") as stream:
+            yield _csv_writer(stream) if output.suffix == ".csv" else _jsonl_writer(stream)
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written: {error.strerror or error}") from error
+
+
+def _csv_writer(stream: IO[str]) -> _Write:
+    table = csv.DictWriter(stream, CSV_COLUMNS)
+    table.writeheader()
+
+    def write(result: Verification) -> None:
+        table.writerow({name: _safe_cell(value) for name, value in as_row(result).items()})
+        stream.flush()
+
+    return write
+
+
+def _jsonl_writer(stream: IO[str]) -> _Write:
+    def write(result: Verification) -> None:
+        stream.write(json.dumps(as_dict(result), ensure_ascii=False, allow_nan=False) + "\n")
+        stream.flush()
+
+    return write
+
+
+def _safe_cell(value: str) -> str:
+    """A file's name must not become a formula in somebody's spreadsheet."""
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(value) else value
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

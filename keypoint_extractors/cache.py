@@ -1,0 +1,108 @@
+"""What was seen in a video, kept so that it is decoded once: keyed by the video's and the extractor's digests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from keypoint_extractors.observation import Observation
+from poseauth.errors import KeypointFileError, StorageError
+from poseauth.keypoint_files import coverage_from_dict, fingerprint_from_dict, read_npz, write_npz
+from poseauth.keypoints import ExtractorFingerprint
+
+_FORMAT_VERSION = 1
+_ARRAYS = ("timestamps_s", "shot", "frame", "track", "boxes", "scores", "keypoints", "confidence")
+
+
+def default_cache_folder() -> Path:
+    """The platform's cache folder for poseauth's observations."""
+    return Path(platformdirs.user_cache_path("poseauth")) / "keypoints"
+
+
+class ObservationCache:
+    """Observations on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first observation is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, source_sha256: str, extractor: ExtractorFingerprint, *, source_name: str) -> Observation | None:
+        """What was seen in a video by this very extractor; None where it is not kept or the entry is damaged.
+
+        Parameters
+        ----------
+        source_sha256 : str
+            The video's digest.
+        extractor : ExtractorFingerprint
+            What would be run.
+        source_name : str
+            The file's name now: the same content may have had another.
+        """
+        path = self._path(source_sha256, extractor)
+        if not path.exists():
+            return None
+        # A damaged entry is no entry: the video is decoded again and the entry replaced.
+        with contextlib.suppress(KeypointFileError, ValueError, KeyError, TypeError):
+            return replace(_read(path, source_sha256, extractor), source_name=source_name)
+        return None
+
+    def keep(self, observation: Observation) -> None:
+        """Keep an observation whose source has a digest.
+
+        Raises
+        ------
+        StorageError
+            If the entry cannot be written.
+        """
+        if observation.source_sha256 is None:
+            raise StorageError(f"{observation.source_name} has no digest to keep it by")
+        meta = {
+            "format_version": _FORMAT_VERSION,
+            "source_sha256": observation.source_sha256,
+            "frame_width": observation.frame_width,
+            "frame_height": observation.frame_height,
+            "sees_many": observation.sees_many,
+            "coverage": asdict(observation.coverage),
+            "extractor": observation.extractor.as_dict(),
+        }
+        arrays = {name: getattr(observation, name) for name in _ARRAYS}
+        path = self._path(observation.source_sha256, observation.extractor)
+        write_npz(path, {**arrays, "meta": np.array(json.dumps(meta))})
+
+    def forget(self, source_sha256: str) -> int:
+        """Remove every entry of a video; gives how many there were."""
+        entries = list(self.folder.glob(f"{source_sha256}_*.npz"))
+        for entry in entries:
+            entry.unlink(missing_ok=True)
+        return len(entries)
+
+    def _path(self, source_sha256: str, extractor: ExtractorFingerprint) -> Path:
+        return self.folder / f"{source_sha256}_{extractor.digest[:16]}.npz"
+
+
+def _read(path: Path, source_sha256: str, extractor: ExtractorFingerprint) -> Observation:
+    arrays = read_npz(path, (*_ARRAYS, "meta"))
+    meta = json.loads(str(arrays["meta"][()]))
+    kept_by = fingerprint_from_dict(meta["extractor"])
+    if (meta["format_version"], meta["source_sha256"], kept_by) != (_FORMAT_VERSION, source_sha256, extractor):
+        raise ValueError(f"{path} is of something else")
+    return Observation(
+        **{name: arrays[name] for name in _ARRAYS},
+        frame_width=int(meta["frame_width"]),
+        frame_height=int(meta["frame_height"]),
+        sees_many=bool(meta["sees_many"]),
+        coverage=coverage_from_dict(meta["coverage"]),
+        extractor=kept_by,
+        source_name=path.name,
+        source_sha256=source_sha256,
+    )

@@ -1,0 +1,1 @@
+"""Invented speakers, and any KeypointSequence drawn as one: the inverse of seeing."""

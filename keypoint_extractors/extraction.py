@@ -1,0 +1,145 @@
+"""From a video to what is seen in it: decode, find the cuts, find the people, track them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from keypoint_extractors.observation import Detections, Observation, PoseEstimator, observation_from
+from keypoint_extractors.shots import number_shots
+from keypoint_extractors.tracking import track_people
+from keypoint_extractors.video import VideoInfo, VideoReader, sha256_of
+from poseauth.windows import FPS
+
+_T = TypeVar("_T")
+_AHEAD_FRAMES = 16
+"""Decoded frames that may wait for the network: memory stays independent of the video's length."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the extraction of one video is; `n_expected` is None where the file promises nothing."""
+
+    source_name: str
+    n_done: int
+    n_expected: int | None
+
+
+def observe_video(
+    path: Path,
+    estimator: PoseEstimator,
+    *,
+    source_sha256: str | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Observation:
+    """Everybody in a video, frame by frame, at up to 30 frames a second.
+
+    Decoding runs ahead in a thread of its own.
+
+    Parameters
+    ----------
+    path : Path
+        The video.
+    estimator : PoseEstimator
+        The network.
+    source_sha256 : str
+        The file's digest where it is known already.
+    on_progress : callable
+        Told after every batch.
+
+    Raises
+    ------
+    VideoError
+        If the file is no video or no frame of it can be decoded.
+    ExtractorError
+        If the network fails.
+    """
+    reader = VideoReader(path)
+    n_expected = _expected_frames(reader.info)
+    times: list[float] = []
+    shots: list[int] = []
+    detections: list[Detections] = []
+    last_shot = -1
+    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream:
+        while batch := list(islice(stream, estimator.batch_size)):
+            starts = []
+            for frame, shot in batch:
+                starts.append(shot != last_shot)
+                last_shot = shot
+                times.append(frame.time_s)
+                shots.append(shot)
+            detections += estimator.detect([frame.rgb for frame, _ in batch], starts)
+            if on_progress:
+                on_progress(Progress(path.name, len(times), n_expected))
+    shot_of_frame = np.array(shots, np.int32)
+    return observation_from(
+        detections,
+        track_people(detections, shot_of_frame, FPS),
+        np.array(times, np.float64),
+        shot_of_frame,
+        frame_size=(reader.info.width, reader.info.height),
+        sees_many=estimator.sees_many,
+        coverage=reader.coverage,
+        extractor=estimator.fingerprint,
+        source_name=path.name,
+        source_sha256=source_sha256 or sha256_of(path),
+    )
+
+
+def _expected_frames(info: VideoInfo) -> int | None:
+    """Frames that the 30 fps stream of the file will have, as far as the file tells."""
+    if info.n_promised is None:
+        return None
+    return min(info.n_promised, round(info.duration_s * FPS)) if info.duration_s else info.n_promised
+
+
+class _Ahead(Iterator[_T]):
+    """An iterator that runs ahead in a thread by a limited number of items, and stops when it is left."""
+
+    def __init__(self, source: Iterator[_T], n_ahead: int) -> None:
+        self._items: queue.Queue[_T | _End] = queue.Queue(maxsize=n_ahead)
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(source,), name="decoder", daemon=True)
+
+    def __enter__(self) -> _Ahead[_T]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        while self._thread.is_alive():  # a full queue would hold the thread back for ever
+            with contextlib.suppress(queue.Empty):
+                self._items.get(timeout=0.05)
+        self._thread.join()
+
+    def __next__(self) -> _T:
+        item = self._items.get()
+        if isinstance(item, _End):
+            self._items.put(item)  # asked again, the end is still the end
+            if item.error is not None:
+                raise item.error
+            raise StopIteration
+        return item
+
+    def _run(self, source: Iterator[_T]) -> None:
+        try:
+            for item in source:
+                self._items.put(item)
+                if self._left.is_set():
+                    return
+            self._items.put(_End(None))
+        except BaseException as error:  # handed to the thread that reads
+            self._items.put(_End(error))
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None

@@ -1,0 +1,157 @@
+"""Whatever a command takes for a clip: a video, a keypoint file, an OpenPose folder. Each gives a KeypointSequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keypoint_extractors.cache import ObservationCache
+from keypoint_extractors.extraction import Progress, observe_video
+from keypoint_extractors.following import Follow, follow
+from keypoint_extractors.observation import PoseEstimator
+from keypoint_extractors.openpose_json import DEFAULT_FPS, FILE_PATTERN, read_openpose_folder
+from keypoint_extractors.registry import Extractor
+from keypoint_extractors.video import VIDEO_SUFFIXES, sha256_of
+from poseauth.errors import VideoError
+from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
+from poseauth.keypoint_files import read_keypoints
+from poseauth.keypoints import KeypointSequence
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""A Path writes // as /; a single letter is a drive."""
+
+
+def is_openpose_folder(path: Path) -> bool:
+    """Whether a folder holds OpenPose's JSON files."""
+    return path.is_dir() and any(FILE_PATTERN.search(entry.name) for entry in path.iterdir())
+
+
+def is_clip(path: Path) -> bool:
+    """Whether an entry of a folder is taken for a clip: by its ending, or for an OpenPose folder."""
+    if path.name.startswith("."):
+        return False
+    return is_openpose_folder(path) or path.suffix.lower() in VIDEO_SUFFIXES or path.suffix == KEYPOINT_SUFFIX
+
+
+def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
+    """The clips that a path stands for: itself, or those in a folder, by name.
+
+    Parameters
+    ----------
+    path : Path
+        A file, an OpenPose folder, or a folder of clips.
+    recursive : bool
+        Whether folders in the folder are searched too.
+
+    Raises
+    ------
+    VideoError
+        If there is nothing there, or nothing in the folder that could be a clip.
+    """
+    if _ADDRESS.match(str(path)):
+        raise VideoError(f"{path}: addresses are not opened. Download the clip and give the file")
+    if not path.exists():
+        raise VideoError(f"{path}: no such file or folder")
+    if not path.is_dir() or is_openpose_folder(path):
+        return [path]
+    found = []
+    for entry in sorted(path.iterdir()):
+        if is_clip(entry):
+            found.append(entry)
+        elif recursive and entry.is_dir() and not entry.name.startswith("."):
+            found += _found_in(entry)
+    if not found:
+        endings = ", ".join(sorted(VIDEO_SUFFIXES))
+        raise VideoError(f"{path}: no clip in this folder ({endings}, {KEYPOINT_SUFFIX} or OpenPose's JSON)")
+    return found
+
+
+def _found_in(folder: Path) -> Iterable[Path]:
+    try:
+        return find_sources(folder, recursive=True)
+    except VideoError:
+        return []
+
+
+@dataclass
+class SourceReader:
+    """Reads clips one after another with one extractor, whose network is loaded at the first video not yet kept.
+
+    Attributes
+    ----------
+    choose : callable
+        Gives the extractor; asked at the first video, so that keypoint files need none.
+    cache : ObservationCache or None
+        Where what was seen is kept; None: nowhere.
+    openpose_fps : float
+        Frames a second of OpenPose's folders, which do not say.
+    """
+
+    choose: Callable[[], Extractor]
+    cache: ObservationCache | None = None
+    openpose_fps: float = DEFAULT_FPS
+    _extractor: Extractor | None = field(default=None, init=False, repr=False)
+    _estimator: PoseEstimator | None = field(default=None, init=False, repr=False)
+
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor in use.
+
+        Raises
+        ------
+        ExtractorError
+            If it cannot run here.
+        """
+        if self._extractor is None:
+            self._extractor = self.choose()
+        return self._extractor
+
+    def read(
+        self,
+        path: Path,
+        *,
+        who: Follow | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> KeypointSequence:
+        """The keypoints of the person of interest in a clip.
+
+        Parameters
+        ----------
+        path : Path
+            A video, a keypoint file or an OpenPose folder.
+        who : Follow
+            Whom to follow where there are several.
+        on_progress : callable
+            Told while a video is seen; not called for what is kept already.
+
+        Raises
+        ------
+        InputError
+            If the clip cannot be read, or nobody can be followed in it.
+        ExtractorError
+            If the extractor cannot run.
+        """
+        if path.suffix == KEYPOINT_SUFFIX:
+            return read_keypoints(path)
+        if is_openpose_folder(path):
+            return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
+        if not path.is_file():
+            raise VideoError(f"{path}: no such file")
+        sha256 = sha256_of(path)
+        kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
+        if kept:
+            return follow(kept, who)
+        if self._estimator is None:
+            self._estimator = self.extractor.open_estimator()
+        observation = observe_video(path, self._estimator, source_sha256=sha256, on_progress=on_progress)
+        if self.cache:
+            self.cache.keep(observation)
+        return follow(observation, who)
+
+    def close(self) -> None:
+        """Free the network."""
+        if self._estimator is not None:
+            self._estimator.close()
+            self._estimator = None

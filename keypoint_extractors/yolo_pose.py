@@ -1,0 +1,381 @@
+"""YOLO pose networks (YOLOv8, YOLO11, YOLO26; COCO-17) run in batches on CUDA or the CPU."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keypoint_extractors.observation import Detections
+from keypoint_extractors.quiet_ultralytics import import_ultralytics
+from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, file_sha256, find_weights, load_pose_network
+from poseauth.arrays import Float32Array, UInt8Array
+from poseauth.errors import ExtractorError, ExtractorMissingError
+from poseauth.keypoints import COCO17_ORDER, ExtractorFingerprint, select_twelve
+
+MIN_CONFIDENCE = 0.3
+"""Below this a keypoint is undetected. The value is the network's own probability that an annotator could place it; one
+half would be the even bet. Hands blurred by a gesture come out lower, and they are what is looked at; the network is
+trained towards 0 for what nobody could place. Later steps can be stricter than this limit, never more lenient."""
+
+MIN_PERSON_CONFIDENCE = 0.1
+"""Below this there is no person: the lower limit of the tracker, which carries a person on through weak frames."""
+
+IMAGE_SIZE = 640
+"""Longer side of the network's input in pixels: what the published weights are trained at."""
+
+BATCH_SIZE = {"cuda": 32, "cpu": 4}
+"""Frames at once."""
+
+NMS_OVERLAP = 0.7
+"""Intersection over union from which two boxes are one person: ultralytics' own limit for prediction."""
+
+MAX_CANDIDATES = 1000
+"""Boxes a frame that are compared, best first: some thirty people's."""
+
+MAX_PEOPLE = 300
+PADDING_GREY = 114
+_N_BOX_VALUES = 6
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a frame is laid into the network's input: scaled, centred, padded with grey.
+
+    Attributes
+    ----------
+    scaled : tuple of int
+        Width and height of the scaled frame in pixels.
+    padded : tuple of int
+        Width and height of the input in pixels, multiples of the stride.
+    left, top : int
+        Where the scaled frame begins.
+    gain : tuple of float
+        Scaled over original pixels, in x and y.
+    """
+
+    scaled: tuple[int, int]
+    padded: tuple[int, int]
+    left: int
+    top: int
+    gain: tuple[float, float]
+
+
+def letterbox(width: int, height: int, image_size: int, stride: int) -> Letterbox:
+    """The smallest input of multiples of `stride` whose longer side is `image_size`, as ultralytics lays it.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the frame, in pixels.
+    image_size : int
+        Longer side of the scaled frame; a multiple of `stride`.
+    stride : int
+        Of the network.
+    """
+    ratio = image_size / max(width, height)
+    scaled_width, scaled_height = max(round(width * ratio), 1), max(round(height * ratio), 1)
+    pad_x, pad_y = (image_size - scaled_width) % stride, (image_size - scaled_height) % stride
+    return Letterbox(
+        scaled=(scaled_width, scaled_height),
+        padded=(scaled_width + pad_x, scaled_height + pad_y),
+        left=round(pad_x / 2 - 0.1),
+        top=round(pad_y / 2 - 0.1),
+        gain=(scaled_width / width, scaled_height / height),
+    )
+
+
+def yolo_fingerprint(
+    weights: str | Path | None = None, *, weights_dir: str | Path | None = None, allow_download: bool = False
+) -> ExtractorFingerprint:
+    """What makes the keypoints of `YoloPose` with default limits comparable, found without loading the network.
+
+    Raises
+    ------
+    ExtractorMissingError
+        If ultralytics is not installed.
+    WeightsNotFoundError
+        If the weights are in none of the places searched.
+    """
+    path = find_weights(weights, weights_dir=weights_dir, allow_download=allow_download)
+    return _fingerprint(path, file_sha256(path), IMAGE_SIZE, MIN_CONFIDENCE, MIN_PERSON_CONFIDENCE)
+
+
+def _fingerprint(
+    path: Path, sha256: str, image_size: int, min_confidence: float, min_person_confidence: float
+) -> ExtractorFingerprint:
+    try:
+        version = importlib.metadata.version("ultralytics")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ExtractorMissingError(
+            "ultralytics is not installed. Install it with: pip install ultralytics, or use --extractor mediapipe"
+        ) from error
+    return ExtractorFingerprint(
+        name="yolo",
+        version=version,
+        weights_sha256=sha256,
+        options={
+            "model": path.stem,
+            "image_size": image_size,
+            "min_confidence": min_confidence,
+            "min_person_confidence": min_person_confidence,
+        },
+    )
+
+
+class YoloPose:
+    """A pose estimator with the weights of ultralytics.
+
+    Parameters
+    ----------
+    weights : str, Path or None
+        A model's name, such as "yolo26m-pose", "yolo11m-pose" or "yolov8n-pose", or the path of a .pt file; None
+        takes what POSEAUTH_WEIGHTS or `weights_dir` names, else yolo26m-pose.
+    weights_dir : str, Path or None
+        Where to look first.
+    device : str
+        "auto" (CUDA where there is a GPU), "cpu", or "cuda", with a number as in "cuda:1" for one of several.
+    batch_size : int or None
+        Frames at once; None takes BATCH_SIZE. It changes the speed and the memory, not the result.
+    image_size : int
+        Longer side of the network's input in pixels, a multiple of 32.
+    min_confidence : float
+        Keypoints below are undetected; 0 to 1.
+    min_person_confidence : float
+        People below are left out; 0 to 1.
+    allow_download : bool
+        Whether weights that are nowhere to be found may be fetched from ultralytics, once.
+
+    Raises
+    ------
+    ExtractorMissingError
+        If ultralytics cannot be imported.
+    WeightsNotFoundError
+        If the weights are in none of the places searched.
+    ExtractorError
+        If the file is not a pose model that can be read safely, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        *,
+        weights_dir: str | Path | None = None,
+        device: str = "auto",
+        batch_size: int | None = None,
+        image_size: int = IMAGE_SIZE,
+        min_confidence: float = MIN_CONFIDENCE,
+        min_person_confidence: float = MIN_PERSON_CONFIDENCE,
+        allow_download: bool = False,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; 1 or more is needed")
+        path = find_weights(weights, weights_dir=weights_dir, allow_download=allow_download)
+        self._device = choose_device(device)
+        network = load_pose_network(path)
+        if image_size < network.stride or image_size % network.stride:
+            raise ValueError(f"image_size is {image_size}; a multiple of {network.stride} is needed")
+        self._stride, self._end_to_end = network.stride, network.end_to_end
+        self._half = self._device.type == "cuda"
+        self._model = _in_half_precision(network.model) if self._half else network.model
+        self._model.to(self._device)
+        self._batch_size = batch_size or BATCH_SIZE[self._device.type]
+        self._image_size = image_size
+        self._min_confidence = float(min_confidence)
+        self._min_person_confidence = float(min_person_confidence)
+        self._fingerprint = _fingerprint(
+            path, network.sha256, image_size, self._min_confidence, self._min_person_confidence
+        )
+
+    @property
+    def fingerprint(self) -> ExtractorFingerprint:
+        """What makes its keypoints comparable: the weights, the input size, the limits; not device or batch."""
+        return self._fingerprint
+
+    @property
+    def sees_many(self) -> bool:
+        """It reports every person in view."""
+        return True
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames it likes at once."""
+        return self._batch_size
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda" or "cuda:1"."""
+        return str(self._device)
+
+    def detect(self, frames: Sequence[UInt8Array], starts_shot: Sequence[bool]) -> list[Detections]:
+        """Find the people in frames of one size; frames do not know of one another.
+
+        Parameters
+        ----------
+        frames : sequence of np.ndarray [shape=(H, W, 3)], uint8
+            Upright RGB frames.
+        starts_shot : sequence of bool
+            One a frame; not used, since nothing is carried from frame to frame.
+
+        Returns
+        -------
+        list of Detections
+            One a frame, the most confident person first, in pixels of the frame.
+
+        Raises
+        ------
+        ExtractorError
+            If the device's memory does not hold the batch.
+        """
+        found: list[Detections] = []
+        for start in range(0, len(frames), self._batch_size):
+            found.extend(self._detect_batch(frames[start : start + self._batch_size]))
+        return found
+
+    def _detect_batch(self, frames: Sequence[UInt8Array]) -> list[Detections]:
+        if self._model is None:
+            raise ValueError("this YoloPose is closed")
+        height, width = frames[0].shape[:2]
+        box = letterbox(width, height, self._image_size, self._stride)
+        with self._translated_failures(len(frames)):
+            people = self._run(lay_into_input(frames, box))
+        return [self._to_frame(rows, box, width, height) for rows in people]
+
+    def _run(self, pictures: UInt8Array) -> list[Float32Array]:
+        """People of each picture as rows (left, top, right, bottom, score, class, 17 x (x, y, confidence))."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(pictures)
+            if self._half:
+                pixels = pixels.pin_memory().to(self._device, non_blocking=True)
+            # The layout of the memory stays that of the pictures, which convolutions are faster in.
+            scaled = (pixels.permute(0, 3, 1, 2).half() if self._half else pixels.permute(0, 3, 1, 2).float()) / 255
+            prediction = self._model(scaled)
+            prediction = prediction[0] if isinstance(prediction, tuple | list) else prediction
+            if not self._end_to_end:
+                prediction = _best_candidates(prediction)
+            # One transfer, and one wait for the device, a batch.
+            return self._select(prediction.float().cpu())
+
+    def _select(self, prediction: Any) -> list[Float32Array]:
+        """Leave the people: those above the limit, each once."""
+        if self._end_to_end:
+            return [np.asarray(rows[rows[:, 4] > self._min_person_confidence].numpy()) for rows in prediction]
+        nms = import_ultralytics("utils.nms")
+        people = nms.non_max_suppression(
+            prediction,
+            conf_thres=self._min_person_confidence,
+            iou_thres=NMS_OVERLAP,
+            max_det=MAX_PEOPLE,
+            nc=1,
+            # Past a time limit it leaves frames empty without a word: a busy machine must not change the result.
+            max_time_img=3600.0,
+        )
+        return [np.asarray(rows.numpy()) for rows in people]
+
+    def _to_frame(self, rows: Float32Array, box: Letterbox, width: int, height: int) -> Detections:
+        gain, offset = np.array(box.gain, np.float32), np.array([box.left, box.top], np.float32)
+        boxes = (rows[:, :4].reshape(-1, 2, 2) - offset) / gain
+        boxes = np.clip(boxes, 0, np.array([width, height], np.float32)).reshape(-1, 4).astype(np.float32)
+        values = rows[:, _N_BOX_VALUES:].reshape(-1, N_COCO_KEYPOINTS, 3)
+        points, confidence = (values[..., :2] - offset) / gain, values[..., 2].clip(0, 1)
+        x, y = points[..., 0], points[..., 1]
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        confidence = np.where(inside & (confidence >= self._min_confidence), confidence, 0)
+        keypoints, confidence = select_twelve(points, confidence, COCO17_ORDER)
+        return Detections(boxes, rows[:, 4].clip(0, 1).astype(np.float32), keypoints, confidence)
+
+    @contextmanager
+    def _translated_failures(self, n_frames: int) -> Iterator[None]:
+        try:
+            yield
+        # Torch raises RuntimeError, or a class of its own derived from it, for everything the device refuses.
+        except RuntimeError as error:
+            if "out of memory" in str(error):
+                raise ExtractorError(
+                    f"{self._device} has not the memory for {n_frames} frames at once at {self._image_size} pixels. "
+                    f"Try a batch smaller than {self._batch_size}, or --device cpu"
+                ) from error
+            raise ExtractorError(f"the network failed on {self._device}: {error}") from error
+
+    def close(self) -> None:
+        """Free the network; a second call does nothing."""
+        self._model = None
+        if self._half:
+            import torch
+
+            torch.cuda.empty_cache()
+
+
+def choose_device(device: str) -> Any:
+    """The torch.device that a name stands for.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises
+    ------
+    ExtractorError
+        If the name is another one, or there is no such GPU.
+    """
+    import torch
+
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        device = "cuda" if n_gpus else "cpu"
+    name, _, number = device.partition(":")
+    if name not in BATCH_SIZE or (number and not (name == "cuda" and number.isdecimal())):
+        raise ExtractorError(f"the device {device!r} is not known. Use auto, cpu, cuda, or cuda:1 for a second GPU")
+    if name == "cuda" and int(number or 0) >= n_gpus:
+        raise ExtractorError(f"the device {device} is not there: torch sees {n_gpus} CUDA GPUs. Use --device cpu")
+    return torch.device(device)
+
+
+def lay_into_input(frames: Sequence[UInt8Array], box: Letterbox) -> UInt8Array:
+    """The network's input pictures, scaled bilinearly and padded with grey.
+
+    Parameters
+    ----------
+    frames : sequence of np.ndarray [shape=(H, W, 3)], uint8
+        Frames of one size.
+    box : Letterbox
+        The layout of that size.
+
+    Returns
+    -------
+    np.ndarray [shape=(B, padded height, padded width, 3)], uint8
+    """
+    import cv2
+
+    (width, height), (padded_width, padded_height) = box.scaled, box.padded
+    pictures = np.full((len(frames), padded_height, padded_width, 3), PADDING_GREY, np.uint8)
+    for picture, frame in zip(pictures, frames, strict=True):
+        if frame.shape[:2] != (height, width):
+            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+        picture[box.top : box.top + height, box.left : box.left + width] = frame
+    return pictures
+
+
+def _best_candidates(prediction: Any) -> Any:
+    """The most confident MAX_CANDIDATES columns of (B, 56, anchors), so that little leaves the device."""
+    n_candidates = min(MAX_CANDIDATES, prediction.shape[-1])
+    best = prediction[:, 4].topk(n_candidates, dim=-1).indices
+    return prediction.gather(2, best[:, None].expand(-1, prediction.shape[1], -1))
+
+
+def _in_half_precision(model: Any) -> Any:
+    """Half precision up to the head, which stays exact: at x = 600 a float16 steps by half a pixel."""
+    head = model.model[-1]
+    model.half()
+    head.float()
+    head.shape = None
+    head.register_forward_pre_hook(lambda _, inputs: ([features.float() for features in inputs[0]],))
+    return model

@@ -1,0 +1,1 @@
+"""Who: enrolling a person, their profile, the store of profiles, and holding a clip against one."""

@@ -1,0 +1,152 @@
+"""The profile's network: a many-to-one LSTM over a window, and the scores it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from poseauth.arrays import Float32Array
+from poseauth.features import FEATURES, N_FEATURES
+from poseauth.recipes import Architecture
+
+PERSON = 0
+"""Class of the enrolled person; every other class is somebody else."""
+_SCORING_BATCH = 256
+
+
+class WindowLSTM(nn.Module):
+    """Many-to-one LSTM: a window's features to one logit, or to one a known person (Yasrab et al. 2021, section 4).
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Size, pooling and head.
+    n_classes : int
+        Outputs of a cohort head: the person and everybody else known. A binary head has one whatever this says.
+    """
+
+    feature_mean: torch.Tensor
+    feature_scale: torch.Tensor
+
+    def __init__(self, architecture: Architecture, n_classes: int) -> None:
+        super().__init__()
+        self.architecture = architecture
+        n_features = N_FEATURES[architecture.features]
+        self.register_buffer("feature_mean", torch.zeros(n_features))
+        self.register_buffer("feature_scale", torch.ones(n_features))
+        self.lstm = nn.LSTM(
+            n_features,
+            architecture.hidden,
+            architecture.layers,
+            batch_first=True,
+            dropout=architecture.dropout if architecture.layers > 1 else 0.0,
+        )
+        self.classifier = nn.Linear(architecture.hidden, 1 if architecture.head == "binary" else n_classes)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch of windows.
+
+        Parameters
+        ----------
+        features : torch.Tensor [shape=(B, 150, F)], float32
+
+        Returns
+        -------
+        torch.Tensor [shape=(B, C)], float32
+            C = 1 for a binary head.
+        """
+        scaled = (features - self.feature_mean) / self.feature_scale
+        n_windows, _, n_features = scaled.shape
+        steps = scaled.reshape(n_windows, -1, self.architecture.frame_step, n_features).mean(dim=2)
+        outputs, _ = self.lstm(steps)
+        summary = outputs[:, -1] if self.architecture.pooling == "last" else outputs.mean(dim=1)
+        logits: torch.Tensor = self.classifier(summary)
+        return logits
+
+
+def log_odds(logits: torch.Tensor) -> torch.Tensor:
+    """Log-odds of the enrolled person against everybody else.
+
+    Parameters
+    ----------
+    logits : torch.Tensor [shape=(B, C)]
+        Of a binary (C = 1) or a cohort head.
+
+    Returns
+    -------
+    torch.Tensor [shape=(B,)]
+        Above 0 = more like the person than not.
+    """
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    return logits[:, PERSON] - torch.logsumexp(logits[:, PERSON + 1 :], dim=1)
+
+
+def weights_of(model: WindowLSTM) -> dict[str, np.ndarray[Any, Any]]:
+    """The model's weights and its scaler as arrays, by name."""
+    return {name: value.detach().cpu().contiguous().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def model_from_weights(architecture: Architecture, weights: Mapping[str, np.ndarray[Any, Any]]) -> WindowLSTM:
+    """The network with given weights, ready to score.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of such a network, or not finite.
+    """
+    if "classifier.bias" not in weights:
+        raise ValueError("the weights hold no classifier")
+    model = WindowLSTM(architecture, n_classes=len(weights["classifier.bias"]))
+    for name, value in weights.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
+    try:
+        model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(f"the weights do not fit the network: {error}") from error
+    return model.eval()
+
+
+def score_windows(model: WindowLSTM, windows: Float32Array) -> Float32Array:
+    """P(the enrolled person) of each window.
+
+    Parameters
+    ----------
+    model : WindowLSTM
+        In evaluation mode.
+    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+        Pixels, NaN where missing.
+
+    Returns
+    -------
+    np.ndarray [shape=(N,)], float32
+        0 to 1, higher = more like the person.
+    """
+    encode = FEATURES[model.architecture.features]
+    device = model.feature_mean.device
+    scores = []
+    with torch.inference_mode():
+        for first in range(0, len(windows), _SCORING_BATCH):
+            batch = torch.from_numpy(encode(windows[first : first + _SCORING_BATCH])).to(device)
+            scores.append(torch.sigmoid(log_odds(model(batch))).cpu().numpy())
+    return np.concatenate(scores).astype(np.float32) if scores else np.zeros(0, np.float32)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes CUDA where there is one.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {name} is asked for, and torch {torch.__version__} sees no CUDA device here")
+    return torch.device(name)

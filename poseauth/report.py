@@ -1,0 +1,181 @@
+"""A verification in words and in plain values: what the terminal shows and what programs read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from poseauth.arrays import Float32Array, Float64Array
+from poseauth.decision import Decision, Verdict
+from poseauth.keypoint_files import provenance_as_dict
+from poseauth.keypoints import Provenance
+from poseauth.windows import WINDOW_S
+
+SCHEMA_VERSION = 1
+
+NOT_EXAMINED = ("lips", "voice", "face and pixels", "metadata", "where and when it was recorded")
+"""What no result of poseauth speaks of."""
+
+SCOPE = (
+    "Body movement only. A dub or a lip-sync laid over genuine footage keeps the genuine body, and so does an old clip "
+    "under a new caption."
+)
+
+Status = Literal["analysed", "not analysed"]
+
+_SENTENCES = {
+    Verdict.AUTHENTIC: "body movement consistent with {person}",
+    Verdict.FAKE: "body movement not consistent with {person}",
+    Verdict.INCONCLUSIVE: "not enough to say whether {person} moves here",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """The answer for one clip and one person.
+
+    Attributes
+    ----------
+    source : str
+        The clip as it was named.
+    person : str
+        Whose movement it was held against.
+    status : "analysed" or "not analysed"
+        Not analysed: there is no verdict, and `reasons` says why.
+    decision : Decision or None
+        None where the clip was not analysed.
+    provenance : Provenance or None
+        Where the keypoints came from, with the coverage; None where the clip could not be read.
+    window_scores : np.ndarray [shape=(N,)], float32, or None
+        P(the person), 0 to 1, higher = more like the person.
+    window_start_s : np.ndarray [shape=(N,)], float64, or None
+        Seconds into the clip.
+    n_windows_rejected : int
+        Windows in which too little of the upper body is seen.
+    reasons : tuple of str
+        Why the answer is what it is.
+    caveats : tuple of str
+        What weakens it: files that broke off, a profile that has met no real impostor.
+    """
+
+    source: str
+    person: str
+    status: Status
+    decision: Decision | None = None
+    provenance: Provenance | None = None
+    window_scores: Float32Array | None = None
+    window_start_s: Float64Array | None = None
+    n_windows_rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = field(default=())
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None where the clip was not analysed."""
+        return self.decision.verdict if self.decision else None
+
+
+def not_analysed(
+    source: str, person: str, reason: str, *, provenance: Provenance | None = None, n_windows_rejected: int = 0
+) -> Verification:
+    """The answer for a clip that could not be analysed: no verdict, and why."""
+    return Verification(
+        source,
+        person,
+        "not analysed",
+        provenance=provenance,
+        n_windows_rejected=n_windows_rejected,
+        reasons=(reason,),
+        caveats=caveats_of(provenance),
+    )
+
+
+def caveats_of(provenance: Provenance | None) -> tuple[str, ...]:
+    """What the way from file to keypoints leaves in doubt, in words."""
+    if provenance is None:
+        return ()
+    found = []
+    coverage = provenance.coverage
+    if coverage and coverage.broke_off:
+        share = f" ({coverage.fraction:.0%})" if coverage.fraction is not None else ""
+        found.append(
+            f"{coverage.n_decoded} of {coverage.n_promised or 'an unknown number of'} frames could be decoded{share}: "
+            f"{coverage.broke_off}"
+        )
+    if provenance.n_people_ignored:
+        found.append(f"{provenance.n_people_ignored} other people in view were ignored")
+    if provenance.n_people_ignored is None and provenance.extractor and provenance.extractor.name == "mediapipe":
+        found.append("the extractor follows one person and does not count others in view")
+    if provenance.n_shots_ambiguous:
+        found.append(f"{provenance.n_shots_ambiguous} shots with two equally central people were left out")
+    return tuple(found)
+
+
+def sentence(result: Verification) -> str:
+    """The answer in one sentence."""
+    if result.verdict is None:
+        return f"not analysed: {'; '.join(result.reasons)}"
+    return _SENTENCES[result.verdict].format(person=result.person)
+
+
+def as_dict(result: Verification) -> dict[str, Any]:
+    """Plain values for JSON; every key says its unit and its direction."""
+    decision = result.decision
+    scores, starts = result.window_scores, result.window_start_s
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "source": result.source,
+        "person": result.person,
+        "status": result.status,
+        "verdict": result.verdict.value if result.verdict else None,
+        "sentence": sentence(result),
+        "n_windows": 0 if scores is None else len(scores),
+        "n_windows_rejected": result.n_windows_rejected,
+        "n_votes_authentic": decision.n_authentic_votes if decision else None,
+        "n_votes_fake": decision.n_fake_votes if decision else None,
+        "mean_score_higher_is_more_like_person": round(decision.mean_score, 6) if decision else None,
+        "seconds_analysed": round(decision.seconds_analysed, 3) if decision else 0.0,
+        "reasons": list(result.reasons),
+        "caveats": list(result.caveats),
+        "scope": SCOPE,
+        "not_examined": list(NOT_EXAMINED),
+        "provenance": provenance_as_dict(result.provenance) if result.provenance else None,
+        "windows": []
+        if scores is None or starts is None
+        else [
+            {
+                "start_s": round(float(start), 3),
+                "end_s": round(float(start) + WINDOW_S, 3),
+                "score_higher_is_more_like_person": round(float(score), 6),
+            }
+            for start, score in zip(starts, scores, strict=True)
+        ],
+    }
+
+
+CSV_COLUMNS = (
+    "source",
+    "person",
+    "status",
+    "verdict",
+    "n_windows",
+    "n_votes_authentic",
+    "n_votes_fake",
+    "mean_score_higher_is_more_like_person",
+    "seconds_analysed",
+    "coverage",
+    "n_people_ignored",
+    "reasons",
+    "caveats",
+)
+
+
+def as_row(result: Verification) -> dict[str, str]:
+    """One line of a table, by `CSV_COLUMNS`; empty where there is nothing to say."""
+    plain = as_dict(result)
+    provenance = result.provenance
+    coverage = provenance.coverage.fraction if provenance and provenance.coverage else None
+    plain["coverage"] = None if coverage is None else round(coverage, 4)
+    plain["n_people_ignored"] = provenance.n_people_ignored if provenance else None
+    plain["reasons"], plain["caveats"] = "; ".join(result.reasons), "; ".join(result.caveats)
+    return {name: "" if plain[name] is None else str(plain[name]) for name in CSV_COLUMNS}

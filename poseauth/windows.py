@@ -1,0 +1,253 @@
+"""Windows of five seconds at 30 frames a second, cut from a keypoint sequence inside uncut, gapless pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from poseauth.arrays import BoolArray, Float32Array, Float64Array
+from poseauth.keypoints import (
+    L_ELBOW,
+    L_SHOULDER,
+    N_KEYPOINTS,
+    NECK,
+    NOSE,
+    R_ELBOW,
+    R_SHOULDER,
+    KeypointSequence,
+)
+
+FPS = 30.0
+"""Frames a second of every window."""
+WINDOW_FRAMES = 150
+"""Frames of a window: 5.0 s at 30 fps (Yasrab et al. 2021, section 3)."""
+WINDOW_S = WINDOW_FRAMES / FPS
+
+_GROUPS = ((R_SHOULDER, L_SHOULDER), (R_ELBOW, L_ELBOW), (NOSE,))
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How a sequence is cut into windows. Stored with the profile and used again at verification.
+
+    Attributes
+    ----------
+    stride_frames : int
+        Frames from the start of one window to the next; 150 = no overlap, 30 = one a second.
+    max_fill_s : float
+        A keypoint missing for at most this long is interpolated; for longer it stays missing.
+    max_gap_s : float
+        Nobody in view, or no frame, for longer than this ends a segment.
+    max_jump : float
+        A torso that moves by more than this many torso sizes from one frame to the next is somebody else, or
+        an unmarked cut: the segment ends.
+    min_visibility : float
+        A window counts when shoulders, elbows and nose are each seen in at least this share of its frames
+        (both sides averaged).
+    """
+
+    stride_frames: int = 30
+    max_fill_s: float = 0.2
+    max_gap_s: float = 0.5
+    max_jump: float = 1.0
+    min_visibility: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.stride_frames < 1:
+            raise ValueError(f"stride_frames is {self.stride_frames}; at least 1 is needed")
+        if self.max_fill_s < 0 or self.max_gap_s <= 0 or self.max_jump <= 0:
+            raise ValueError("max_fill_s must not be negative, max_gap_s and max_jump must be above 0")
+        if not 0 <= self.min_visibility <= 1:
+            raise ValueError(f"min_visibility is {self.min_visibility}; a share from 0 to 1 is needed")
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One uncut, gapless piece of a person's movement at 30 fps: S frames.
+
+    Attributes
+    ----------
+    start_s : float
+        Time of the first frame in the source.
+    keypoints : np.ndarray [shape=(S, 12, 2)], float32
+        Pixels; short gaps filled, NaN where still missing.
+    """
+
+    start_s: float
+    keypoints: Float32Array
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds this piece fills."""
+        return len(self.keypoints) / FPS
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The windows of one clip.
+
+    Attributes
+    ----------
+    keypoints : np.ndarray [shape=(N, 150, 12, 2)], float32
+        Pixels at 30 fps, NaN where missing. `poseauth.features` makes the network's input of them.
+    start_s : np.ndarray [shape=(N,)], float64
+        Time of the first frame of each window in the source, increasing.
+    n_rejected : int
+        Windows left out because too little of the upper body is seen in them.
+    """
+
+    keypoints: Float32Array
+    start_s: Float64Array
+    n_rejected: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        if self.keypoints.shape != (len(self.start_s), WINDOW_FRAMES, N_KEYPOINTS, 2):
+            raise ValueError(f"{len(self.start_s)} windows have keypoints of shape {self.keypoints.shape}")
+
+    def __len__(self) -> int:
+        return len(self.start_s)
+
+    @property
+    def mask(self) -> BoolArray:
+        """Which keypoints are there: bool [shape=(N, 150, 12)]."""
+        return np.asarray(np.isfinite(self.keypoints).all(axis=-1))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the clip that lie in at least one window."""
+        if not len(self):
+            return 0.0
+        steps = np.diff(self.start_s)
+        return float(WINDOW_S + np.minimum(steps, WINDOW_S).sum())
+
+
+def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None) -> Windows:
+    """Cut a sequence into windows of 150 frames at 30 fps.
+
+    Time stamps alone count, never the frame rate a container claims. No window crosses a cut, a gap or a jump.
+
+    Parameters
+    ----------
+    sequence : KeypointSequence
+        One person's keypoints.
+    options : WindowOptions
+        Stride and limits.
+
+    Returns
+    -------
+    Windows
+        None at all (N = 0) where no piece is long enough or enough of the person is seen in none.
+    """
+    options = options or WindowOptions()
+    kept: list[Float32Array] = []
+    starts: list[float] = []
+    n_rejected = 0
+    for segment in find_segments(sequence, options):
+        for first in range(0, len(segment.keypoints) - WINDOW_FRAMES + 1, options.stride_frames):
+            window = segment.keypoints[first : first + WINDOW_FRAMES]
+            if visibility(window) < options.min_visibility:
+                n_rejected += 1
+                continue
+            kept.append(window)
+            starts.append(segment.start_s + first / FPS)
+    keypoints = np.stack(kept) if kept else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)
+    return Windows(keypoints, np.array(starts, dtype=np.float64), n_rejected)
+
+
+def visibility(window: Float32Array) -> float:
+    """Share of a window's frames in which the least seen of shoulders, elbows and nose is seen, 0 to 1.
+
+    Parameters
+    ----------
+    window : np.ndarray [shape=(150, 12, 2)], float32
+        Pixels, NaN where missing. Left and right are averaged.
+    """
+    seen = np.isfinite(window).all(axis=-1)
+    return float(min(seen[:, list(group)].mean() for group in _GROUPS))
+
+
+def find_segments(sequence: KeypointSequence, options: WindowOptions | None = None) -> list[Segment]:
+    """Split a sequence at cuts, gaps and jumps and bring each piece to 30 fps, short gaps filled.
+
+    Parameters
+    ----------
+    sequence : KeypointSequence
+        One person's keypoints at any, also varying, frame rate.
+    options : WindowOptions
+        The limits.
+
+    Returns
+    -------
+    list of Segment
+        In order of time; pieces in which nobody is seen are left out.
+    """
+    options = options or WindowOptions()
+    present = np.flatnonzero(sequence.seen.any(axis=1))
+    if not len(present):
+        return []
+    gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s
+    cut = np.diff(sequence.shot[present]) != 0
+    jump = _jumps(sequence.keypoints[present], options.max_jump)
+    pieces = np.split(present, np.flatnonzero(gap | cut | jump) + 1)
+    return [_resampled(sequence, slice(piece[0], piece[-1] + 1), options.max_fill_s) for piece in pieces]
+
+
+def torso_size(keypoints: Float32Array) -> Float32Array:
+    """Size of the body in the picture: shoulder width plus the distance from neck to nose.
+
+    Parameters
+    ----------
+    keypoints : np.ndarray [shape=(..., 12, 2)], float32
+        Pixels.
+
+    Returns
+    -------
+    np.ndarray [shape=(...)], float32
+        Pixels; NaN where one of the four keypoints is missing.
+    """
+    shoulders = np.linalg.norm(keypoints[..., R_SHOULDER, :] - keypoints[..., L_SHOULDER, :], axis=-1)
+    head = np.linalg.norm(keypoints[..., NOSE, :] - keypoints[..., NECK, :], axis=-1)
+    return np.asarray(shoulders + head, dtype=np.float32)
+
+
+def _jumps(keypoints: Float32Array, max_jump: float) -> BoolArray:
+    size = torso_size(keypoints)
+    known = np.isfinite(size)
+    jumped = np.zeros(max(len(keypoints) - 1, 0), dtype=bool)
+    rows = np.flatnonzero(known)
+    if len(rows) < 2:
+        return jumped
+    moved = np.linalg.norm(np.diff(keypoints[rows, NECK], axis=0), axis=-1)
+    smaller = np.minimum(size[rows[1:]], size[rows[:-1]])
+    jumped[rows[1:][moved > max_jump * smaller] - 1] = True
+    return jumped
+
+
+def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Segment:
+    times = sequence.timestamps_s[rows]
+    points = sequence.keypoints[rows]
+    seen = sequence.seen[rows]
+    # A tenth of a frame of tolerance: containers round their time stamps.
+    n_frames = int(np.floor((times[-1] - times[0]) * FPS + 0.1)) + 1
+    grid = times[0] + np.arange(n_frames) / FPS
+    out = np.full((n_frames, N_KEYPOINTS, 2), np.nan, dtype=np.float32)
+    # Neighbours in the source stand this far apart even where nothing is missing.
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
+    for k in range(N_KEYPOINTS):
+        known = np.flatnonzero(seen[:, k])
+        if not len(known):
+            continue
+        t = times[known]
+        right = np.clip(np.searchsorted(t, grid, side="left"), 0, len(t) - 1)
+        left = np.clip(np.searchsorted(t, grid, side="right") - 1, 0, len(t) - 1)
+        inside = (t[right] - t[left] <= max_fill_s + step) & _within(grid, t, 0.1 / FPS)
+        for axis in range(2):
+            out[inside, k, axis] = np.interp(grid[inside], t, points[known, k, axis])
+    return Segment(float(times[0]), out)
+
+
+def _within(grid: Float64Array, times: Float64Array, tolerance: float) -> BoolArray:
+    return np.asarray((grid >= times[0] - tolerance) & (grid <= times[-1] + tolerance))

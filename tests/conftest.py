@@ -1,0 +1,30 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
+
+
+def shared_path(relative: str) -> Path:
+    path = SHARED_DATA / relative
+    if not path.exists():
+        pytest.skip(f"../shared/data/{relative} is not here")
+    return path
+
+
+@pytest.fixture
+def shared():
+    """Gives a path under ../shared/data, or skips the test by its name."""
+    return shared_path
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """No test sees or touches the user's profiles, cache or weights."""
+    monkeypatch.setenv("POSEAUTH_HOME", str(tmp_path / "own-home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own-cache"))
+    monkeypatch.delenv("POSEAUTH_WEIGHTS", raising=False)

@@ -1,0 +1,225 @@
+"""From a video to an observation, and from any source to a KeypointSequence."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keypoint_extractors import sources
+from keypoint_extractors.cache import ObservationCache
+from keypoint_extractors.drawing.rendering import render_video
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.extraction import observe_video
+from keypoint_extractors.following import Follow
+from keypoint_extractors.observation import Detections, no_detections
+from keypoint_extractors.openpose_json import write_openpose_folder
+from keypoint_extractors.registry import Extractor
+from keypoint_extractors.sources import SourceReader, find_sources
+from poseauth.errors import ExtractorError, KeypointFileError, NobodyError, VideoError
+from poseauth.keypoint_files import write_keypoints
+from poseauth.keypoints import ExtractorFingerprint
+
+FINGERPRINT = ExtractorFingerprint("brightness", "1", "00" * 32)
+
+
+class MeanBrightness:
+    """A stand-in for a network: one person whose every keypoint tells the mean brightness of the picture."""
+
+    fingerprint = FINGERPRINT
+    sees_many = True
+
+    def __init__(self, batch_size=4, fails_at=None):
+        self.batch_size = batch_size
+        self.batches = []
+        self.starts = []
+        self._fails_at = fails_at
+
+    def detect(self, frames, starts_shot):
+        self.batches.append(len(frames))
+        self.starts += starts_shot
+        if self._fails_at is not None and len(self.starts) > self._fails_at:
+            raise ExtractorError("the network failed")
+        return [self._person(frame) for frame in frames]
+
+    def _person(self, frame):
+        height, width = frame.shape[:2]
+        points = np.full((1, 12, 2), frame.mean(), np.float32)
+        return Detections(
+            np.array([[0.3 * width, 0, 0.7 * width, height]], np.float32),
+            np.ones(1, np.float32),
+            points,
+            np.ones((1, 12), np.float32),
+        )
+
+    def close(self):
+        pass
+
+
+class Nobody(MeanBrightness):
+    def _person(self, frame):
+        return no_detections()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    sequence = speak(STYLES[0], duration_s=3.0, seed=5, width=320, height=180, cuts_s=[1.0])
+    return render_video(sequence, tmp_path_factory.mktemp("clips") / "clip.mp4")
+
+
+def reader_with(estimator, cache=None):
+    opened = []
+
+    def open_estimator():
+        opened.append(estimator)
+        return estimator
+
+    reader = SourceReader(lambda: Extractor("brightness", estimator.fingerprint, open_estimator), cache)
+    return reader, opened
+
+
+def test_an_observation_holds_every_frame_shot_and_person(clip):
+    estimator = MeanBrightness()
+    seen = observe_video(clip, estimator)
+    assert len(seen.timestamps_s) == len(seen.frame) == 90
+    np.testing.assert_array_equal(np.flatnonzero(np.diff(seen.shot)), [29])
+    assert [i for i, starts in enumerate(estimator.starts) if starts] == [0, 30]
+    assert (seen.frame_width, seen.frame_height) == (320, 180)
+    assert seen.extractor == FINGERPRINT
+    assert len(seen.source_sha256) == 64
+
+
+def test_the_batch_size_does_not_change_what_is_seen(clip):
+    one, many = (observe_video(clip, MeanBrightness(batch_size=size)) for size in (1, 16))
+    np.testing.assert_array_equal(one.keypoints, many.keypoints)
+    np.testing.assert_array_equal(one.track, many.track)
+
+
+def test_progress_ends_at_the_number_expected(clip):
+    told = []
+    observe_video(clip, MeanBrightness(), on_progress=told.append)
+    assert [p.n_done for p in told] == sorted(p.n_done for p in told)
+    assert (told[-1].n_done, told[-1].n_expected) == (90, 90)
+
+
+def test_a_network_that_fails_ends_the_decoding_thread(clip):
+    with pytest.raises(ExtractorError, match="the network failed"):
+        observe_video(clip, MeanBrightness(batch_size=1, fails_at=3))
+    assert not [thread for thread in threading.enumerate() if thread.name == "decoder"]
+
+
+def test_a_decoder_that_fails_is_heard(tmp_path):
+    path = tmp_path / "no.mp4"
+    path.write_text("no video")
+    with pytest.raises(VideoError):
+        observe_video(path, MeanBrightness())
+
+
+def test_a_second_reading_neither_decodes_nor_loads_the_network(clip, tmp_path, monkeypatch):
+    cache = ObservationCache(tmp_path / "cache")
+    first = reader_with(MeanBrightness(), cache)[0].read(clip)
+    monkeypatch.setattr(sources, "observe_video", None)
+    reader, opened = reader_with(MeanBrightness(), cache)
+    second = reader.read(clip)
+    assert not opened
+    np.testing.assert_array_equal(first.keypoints, second.keypoints)
+    assert second.provenance == first.provenance
+
+
+def test_the_cache_knows_content_not_names(clip, tmp_path):
+    cache = ObservationCache(tmp_path / "cache")
+    reader_with(MeanBrightness(), cache)[0].read(clip)
+    renamed = tmp_path / "renamed.mp4"
+    renamed.write_bytes(clip.read_bytes())
+    reader, opened = reader_with(MeanBrightness(), cache)
+    assert reader.read(renamed).provenance.source_name == "renamed.mp4"
+    assert not opened
+
+
+def test_another_extractor_does_not_get_the_cached_keypoints(clip, tmp_path):
+    cache = ObservationCache(tmp_path / "cache")
+    reader_with(MeanBrightness(), cache)[0].read(clip)
+    other = MeanBrightness()
+    other.fingerprint = replace(FINGERPRINT, version="2")
+    reader, opened = reader_with(other, cache)
+    reader.read(clip)
+    assert opened
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"PK" + b"x" * 500])
+def test_a_damaged_cache_entry_is_made_again(clip, tmp_path, damage):
+    cache = ObservationCache(tmp_path / "cache")
+    first = reader_with(MeanBrightness(), cache)[0].read(clip)
+    (entry,) = (tmp_path / "cache").iterdir()
+    entry.write_bytes(damage(entry.read_bytes()))
+    reader, opened = reader_with(MeanBrightness(), cache)
+    np.testing.assert_array_equal(reader.read(clip).keypoints, first.keypoints)
+    assert opened
+    assert cache.find(first.provenance.source_sha256, FINGERPRINT, source_name="x") is not None
+
+
+def test_forgetting_a_video_takes_its_entries_alone(clip, tmp_path):
+    cache = ObservationCache(tmp_path / "cache")
+    sequence = reader_with(MeanBrightness(), cache)[0].read(clip)
+    assert cache.forget("0" * 64) == 0
+    assert cache.forget(sequence.provenance.source_sha256) == 1
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_keypoint_file_is_taken_where_a_video_is_and_needs_no_extractor(tmp_path):
+    sequence = speak(STYLES[0], duration_s=1.0, seed=1)
+    write_keypoints(sequence, tmp_path / "clip.npz")
+    reader, opened = reader_with(MeanBrightness())
+    np.testing.assert_array_equal(reader.read(tmp_path / "clip.npz").keypoints, sequence.keypoints)
+    assert not opened
+
+
+def test_an_openpose_folder_is_taken_where_a_video_is(tmp_path):
+    sequence = speak(STYLES[0], duration_s=1.0, seed=1)
+    write_openpose_folder(sequence, tmp_path / "json")
+    read = reader_with(MeanBrightness())[0].read(tmp_path / "json")
+    np.testing.assert_allclose(read.keypoints, sequence.keypoints, atol=0.01)
+    assert read.provenance.extractor.name == "openpose"
+
+
+def test_nobody_in_view_is_said(clip):
+    with pytest.raises(NobodyError, match=r"clip\.mp4: nobody is in view in 3\.0 s"):
+        reader_with(Nobody())[0].read(clip)
+
+
+def test_a_track_that_is_not_there_is_refused(clip):
+    with pytest.raises(NobodyError):
+        reader_with(MeanBrightness())[0].read(clip, who=Follow(track=99))
+
+
+def test_a_folder_gives_its_clips_by_name(tmp_path):
+    for name in ("b.mp4", "a.MOV", "notes.txt", ".hidden.mp4", "k.npz"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "c.avi").write_bytes(b"x")
+    assert [path.name for path in find_sources(tmp_path)] == ["a.MOV", "b.mp4", "k.npz"]
+    assert [path.name for path in find_sources(tmp_path, recursive=True)] == ["a.MOV", "b.mp4", "c.avi", "k.npz"]
+
+
+def test_a_folder_without_clips_and_a_path_to_nothing_are_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(VideoError, match="no clip in this folder"):
+        find_sources(tmp_path)
+    with pytest.raises(VideoError, match="no such file or folder"):
+        find_sources(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("address", ["https://example.org/clip.mp4", "rtsp://camera/1", "concat://a|b"])
+def test_addresses_are_refused_by_name(address):
+    from pathlib import Path
+
+    with pytest.raises(VideoError, match="addresses are not opened"):
+        find_sources(Path(address))
+
+
+def test_a_damaged_keypoint_file_is_named(tmp_path):
+    (tmp_path / "clip.npz").write_bytes(b"PK broken")
+    with pytest.raises(KeypointFileError, match=r"clip\.npz"):
+        reader_with(MeanBrightness())[0].read(tmp_path / "clip.npz")

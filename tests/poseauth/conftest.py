@@ -1,0 +1,64 @@
+"""A body whose every place is known, and sequences of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from poseauth.keypoints import Provenance, keypoint_sequence
+
+BODY = np.array(
+    [
+        [320, 100],  # nose
+        [320, 140],  # neck
+        [280, 140],  # right shoulder
+        [260, 200],  # right elbow
+        [270, 250],  # right wrist
+        [360, 140],  # left shoulder
+        [380, 200],  # left elbow
+        [370, 250],  # left wrist
+        [310, 90],  # right eye
+        [330, 90],  # left eye
+        [300, 95],  # right ear
+        [340, 95],  # left ear
+    ],
+    np.float32,
+)
+"""Pixels; the torso size (shoulder width plus neck to nose) is 80 + 40 = 120."""
+
+
+@pytest.fixture
+def body():
+    return BODY.copy()
+
+
+@pytest.fixture
+def make_sequence():
+    """A sequence at given times: BODY plus `movement` (T, 12, 2); `missing`: pairs of frames and keypoints."""
+
+    def make(times, movement=0.0, *, missing=(), shot=None, **provenance):
+        times = np.asarray(times, np.float64)
+        keypoints = (np.broadcast_to(BODY, (len(times), 12, 2)) + movement).astype(np.float32)
+        confidence = np.full((len(times), 12), 0.9, np.float32)
+        for frames, joints in missing:
+            rows = np.arange(len(times))[frames]
+            confidence[np.ix_(rows, np.atleast_1d(joints))] = 0.0
+        return keypoint_sequence(
+            keypoints, confidence, times, shot, provenance=Provenance(**{"source_name": "clip.mp4", **provenance})
+        )
+
+    return make
+
+
+@pytest.fixture
+def beating():
+    """Windows (N, 150, 12, 2) in which the right wrist beats `frequency_hz` times a second, each at another phase."""
+
+    def make(n_windows, frequency_hz, *, seed=0):
+        rng = np.random.default_rng(seed)
+        phase = rng.uniform(0, 2 * np.pi, (n_windows, 1))
+        windows = np.broadcast_to(BODY, (n_windows, 150, 12, 2)).copy()
+        windows[:, :, 4, 1] += 40 * np.sin(2 * np.pi * frequency_hz * np.arange(150) / 30 + phase)
+        return (windows + rng.normal(0, 0.5, windows.shape)).astype(np.float32)
+
+    return make
