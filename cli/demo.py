@@ -144,7 +144,7 @@ def _speeches(seed: int) -> list[_Clip]:
         _Clip("test-other-speaker.mp4", stranger, STRANGER, "fake", f"a speech of {other}, whom nobody has met"),
         _Clip(
             "test-deepfake.mp4",
-            puppet(driver, STYLES[ENROLLED]),
+            puppet(driver, STYLES[ENROLLED], driver_body=STYLES[STRANGER].proportions),
             ENROLLED,
             "fake",
             f"{name}'s looks and body, moved by {other}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -67,6 +68,8 @@ def poseauth() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; ends the process with 0, 1 failed, 2 usage, 3 some inputs, 4 --fail-on, 130 interrupted."""
+    # Threads that spin while they wait make training several times slower beside any other busy process.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = poseauth.main(args=arguments, prog_name="poseauth", standalone_mode=False)
     except click.ClickException as error:

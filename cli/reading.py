@@ -49,15 +49,14 @@ def read_each(
             yield path, result
 
 
-def told(path: Path, error: PoseAuthError) -> str:
-    """The error in one line that names the file once."""
+def reason(path: Path, error: PoseAuthError) -> str:
+    """The error without the file's name at its head, for where the name stands already."""
     text = str(error)
     for name in (str(path), path.name):
-        if text.startswith(f"{name}: "):
-            return f"{path}: {text[len(name) + 2 :]}"
-    return f"{path}: {text}"
+        text = text.removeprefix(f"{name}: ")
+    return text
 
 
 def warn(path: Path, error: InputError) -> None:
     """Say on stderr what went wrong with a clip."""
-    click.secho(told(path, error), fg="yellow", err=True)
+    click.secho(f"{path}: {reason(path, error)}", fg="yellow", err=True)

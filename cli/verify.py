@@ -28,7 +28,7 @@ from .options import (
     recursive_option,
     whom,
 )
-from .reading import SOME_FAILED, expand, read_each, told
+from .reading import SOME_FAILED, expand, read_each, reason
 from .telling import FOOTER, describe_result
 
 FAILED_ON = 4
@@ -104,19 +104,19 @@ def verify(
     network = load_network(profile, device=reader_options["device"])
     limits = EvidenceLimits(min_seconds=min_seconds)
     paths, failed = expand(_with_stdin(sources), recursive=recursive)
-    results = [not_analysed(str(path), profile.name, told(path, error)) for path, error in failed]
+    results = [not_analysed(str(path), profile.name, reason(path, error)) for path, error in failed]
     with _table(output) as write:
         for result in results:
             _say(result, write, as_json=as_json)
         for path, read in read_each(reader, paths, whom(track, box)):
             if isinstance(read, InputError):
-                result = not_analysed(str(path), profile.name, told(path, read))
+                result = not_analysed(str(path), profile.name, reason(path, read))
             else:
                 try:
                     result = verify_sequence(read, profile, network, limits=limits, any_extractor=any_extractor)
                     result = replace(result, source=str(path))
                 except (InputError, ExtractorMismatchError) as error:
-                    result = not_analysed(str(path), profile.name, told(path, error), provenance=read.provenance)
+                    result = not_analysed(str(path), profile.name, reason(path, error), provenance=read.provenance)
             results.append(result)
             _say(result, write, as_json=as_json)
     reader.close()
@@ -134,7 +134,7 @@ def _say(result: Verification, write: _Write, *, as_json: bool) -> None:
     if not as_json:
         click.echo(describe_result(result))
     elif result.verdict is None:
-        click.secho(result.reasons[0], fg="yellow", err=True)
+        click.secho(f"{result.source}: {result.reasons[0]}", fg="yellow", err=True)
 
 
 def _with_stdin(sources: Sequence[Path]) -> list[Path]:

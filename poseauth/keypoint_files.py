@@ -194,6 +194,7 @@ def write_method_csv(sequence: KeypointSequence, path: Path, *, label: int | Non
     windows = cut_windows(sequence, WindowOptions(stride_frames=WINDOW_FRAMES))
     rows = np.nan_to_num(windows.keypoints.reshape(-1, 2 * N_KEYPOINTS), nan=0.0)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.savetxt(path, rows, fmt="%.3f", delimiter=",")
         if label is not None:
             np.savetxt(path.with_name(f"{path.stem}_labels.csv"), np.full(len(windows), label), fmt="%d")

@@ -86,8 +86,8 @@ class TrainingOptions:
         Epochs without a better validation after which training stops; None: never before the end.
     """
 
-    epochs: int = 40
-    min_steps: int = 160
+    epochs: int = 8
+    min_steps: int = 120
     batch_size: int = 32
     stride_frames: int = 30
     learning_rate: float = 1e-3

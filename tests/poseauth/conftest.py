@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from poseauth.keypoints import Provenance, keypoint_sequence
 
@@ -25,6 +26,15 @@ BODY = np.array(
     np.float32,
 )
 """Pixels; the torso size (shoulder width plus neck to nose) is 80 + 40 = 120."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny networks on many threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -59,6 +69,6 @@ def beating():
         phase = rng.uniform(0, 2 * np.pi, (n_windows, 1))
         windows = np.broadcast_to(BODY, (n_windows, 150, 12, 2)).copy()
         windows[:, :, 4, 1] += 40 * np.sin(2 * np.pi * frequency_hz * np.arange(150) / 30 + phase)
-        return (windows + rng.normal(0, 0.5, windows.shape)).astype(np.float32)
+        return (windows + rng.normal(0, 0.2, windows.shape)).astype(np.float32)
 
     return make

@@ -151,7 +151,8 @@ def test_a_torso_of_no_size_is_all_missing(still):
     assert np.isnan(to_torso(still)).all()
 
 
-def test_the_unit_is_the_median_torso_so_that_a_nod_does_not_shrink_the_picture(still):
-    still[0, :20, NOSE, 1] += 30
+@pytest.mark.parametrize("nod_px", [30, -30])
+def test_the_unit_is_the_median_torso_so_that_a_nod_does_not_change_the_size_of_the_picture(still, nod_px):
+    still[0, :20, NOSE, 1] += nod_px
     shown = torso_relative(still)[0]
     np.testing.assert_allclose(shown[:, X_OF_WRIST], -50 / 120, rtol=1e-6)

@@ -84,12 +84,20 @@ def test_a_window_in_which_nothing_is_seen_has_a_finite_score(network):
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_pooling_takes_the_last_output_or_the_mean_of_all(network, pooling):
-    model = network(Architecture(hidden=8, layers=1, dropout=0.0, pooling=pooling))
+    model = network(Architecture(hidden=8, layers=1, dropout=0.0, frame_step=1, pooling=pooling))
     features = torch.randn(3, 150, 48, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         outputs, (last, _) = model.lstm((features - model.feature_mean) / model.feature_scale)
         summary = last[0] if pooling == "last" else outputs.sum(dim=1) / 150
         torch.testing.assert_close(model(features), model.classifier(summary))
+
+
+def test_a_step_of_the_network_is_the_mean_of_consecutive_frames(network):
+    features = torch.randn(2, 150, 48, generator=torch.Generator().manual_seed(1))
+    means = (features[:, 0::3] + features[:, 1::3] + features[:, 2::3]) / 3
+    with torch.inference_mode():
+        stepped = network(Architecture(hidden=8, layers=1, dropout=0.0, frame_step=3))(features)
+        torch.testing.assert_close(stepped, network(Architecture(hidden=8, layers=1, dropout=0.0, frame_step=1))(means))
 
 
 def test_dropout_stands_between_layers_only():
@@ -159,13 +167,13 @@ def with_infinity(weights):
             },
             "classifier",
             id="no class at all",
-            marks=pytest.mark.xfail(strict=True, reason="models.py:99-101: a classifier of no class is taken"),
+            marks=pytest.mark.xfail(strict=True, reason="models.py:102-104: a classifier of no class is taken"),
         ),
         pytest.param(
             with_value("classifier.bias", np.float32(1.0)),
             "classifier",
             id="a single number",
-            marks=pytest.mark.xfail(strict=True, reason="models.py:101: TypeError of len() is not translated"),
+            marks=pytest.mark.xfail(strict=True, reason="models.py:104: TypeError of len() is not translated"),
         ),
     ],
 )
@@ -193,7 +201,7 @@ def test_cuda_that_is_not_there_is_refused_and_not_replaced(monkeypatch, name):
         choose_device(name)
 
 
-@pytest.mark.xfail(strict=True, reason="models.py:149: RuntimeError of torch.device is not translated")
+@pytest.mark.xfail(strict=True, reason="models.py:152: RuntimeError of torch.device is not translated")
 def test_a_device_that_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="gpu"):
         choose_device("gpu")

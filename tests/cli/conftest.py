@@ -1,0 +1,82 @@
+"""A small recipe, speeches as keypoint files, and a person enrolled from them through the command line."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cli.main import main
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from poseauth.keypoint_files import write_keypoints
+from poseauth.recipes import RECIPES, Architecture, Recipe, TrainingOptions
+
+SMALL = Recipe(
+    "default",
+    Architecture(hidden=16, layers=1, dropout=0.0),
+    TrainingOptions(epochs=1, min_steps=60, learning_rate=1e-2, refit=False, held_out=0.0),
+)
+
+
+@pytest.fixture(autouse=True)
+def small_recipe(monkeypatch):
+    monkeypatch.setitem(RECIPES, "default", SMALL)
+
+
+@pytest.fixture
+def poseauth(capsys):
+    """Runs a command; gives its exit status, stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def speeches(tmp_path_factory):
+    """Keypoint files: ada/ and test-ada.npz are one style, others/ two more, test-other.npz one of them."""
+    folder = tmp_path_factory.mktemp("speeches")
+    for name, style, seed, seconds in (
+        ("ada/one", 0, 1, 16),
+        ("ada/two", 0, 2, 16),
+        ("others/bob", 1, 3, 12),
+        ("others/cleo", 2, 4, 12),
+        ("test-ada", 0, 5, 14),
+        ("test-other", 1, 6, 14),
+        ("short", 0, 7, 4),
+    ):
+        write_keypoints(speak(STYLES[style], duration_s=seconds, seed=seed), folder / f"{name}.npz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def enrolled_home(speeches, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    with patch.context() as patched:
+        patched.setitem(RECIPES, "default", SMALL)
+        with pytest.raises(SystemExit) as ended:
+            main(
+                [
+                    "enroll",
+                    "--person",
+                    "Ada",
+                    str(speeches / "ada"),
+                    "--impostor",
+                    str(speeches / "others"),
+                    "--home",
+                    str(home),
+                ]
+            )
+    assert ended.value.code == 0
+    return home
+
+
+@pytest.fixture
+def home(enrolled_home, tmp_path):
+    """A copy of a home in which Ada is enrolled: a test may do to it what it likes."""
+    return shutil.copytree(enrolled_home, tmp_path / "home")

@@ -1,0 +1,148 @@
+"""What every extractor promises, held against one drawn clip whose keypoints are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keypoint_extractors import registry
+from keypoint_extractors.drawing.rendering import render_video
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.openpose_json import write_openpose_folder
+from keypoint_extractors.registry import EXTRACTORS, ExtractorOptions, choose_extractor
+from keypoint_extractors.sources import SourceReader
+from poseauth.errors import ExtractorError, ExtractorMissingError, WeightsNotFoundError
+from poseauth.keypoints import L_SHOULDER, NOSE, R_SHOULDER
+
+RENDERED_WEIGHTS = "weights/yolo26n-pose-rendered.pt"
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return speak(STYLES[3], duration_s=3.0, seed=11, cuts_s=[1.5])
+
+
+@pytest.fixture(scope="module")
+def clip(truth, tmp_path_factory):
+    return render_video(truth, tmp_path_factory.mktemp("contract") / "clip.mp4")
+
+
+def unchosen():
+    raise AssertionError("no extractor is needed for this source")
+
+
+@pytest.fixture(params=["mediapipe", "yolo", "openpose"])
+def reading(request, truth, clip, shared, tmp_path):
+    """Reads the clip with one extractor, as often as it is called."""
+    if request.param == "openpose":
+        write_openpose_folder(truth, tmp_path / "json")
+        reader, source = SourceReader(unchosen), tmp_path / "json"
+    else:
+        if request.param == "mediapipe":
+            pytest.importorskip("mediapipe")
+            options = ExtractorOptions()
+        else:
+            options = ExtractorOptions(weights=str(shared(RENDERED_WEIGHTS)), device="cpu")
+        reader, source = SourceReader(lambda: choose_extractor(request.param, options)), clip
+    yield request.param, lambda: reader.read(source)
+    reader.close()
+
+
+def test_every_frame_has_its_time_and_its_shot(reading, truth):
+    name, read = reading
+    found = read()
+    np.testing.assert_allclose(found.timestamps_s, truth.timestamps_s, atol=1e-3)
+    if name != "openpose":  # its files tell of no cuts
+        np.testing.assert_array_equal(found.shot, truth.shot)
+
+
+def test_the_speaker_is_found_where_they_are(reading, truth):
+    found = reading[1]()
+    width = np.linalg.norm(truth.keypoints[:, R_SHOULDER] - truth.keypoints[:, L_SHOULDER], axis=1)
+    for keypoint in (NOSE, R_SHOULDER, L_SHOULDER):
+        away = np.linalg.norm(found.keypoints[:, keypoint] - truth.keypoints[:, keypoint], axis=1) / width
+        assert np.isfinite(away).mean() > 0.9
+        assert np.nanmedian(away) < 0.2
+
+
+def test_the_persons_right_stays_right(reading):
+    found = reading[1]()
+    assert (found.keypoints[:, R_SHOULDER, 0] < found.keypoints[:, L_SHOULDER, 0])[found.seen[:, R_SHOULDER]].all()
+
+
+def test_reading_twice_gives_the_same(reading):
+    first, second = reading[1](), reading[1]()
+    np.testing.assert_array_equal(first.keypoints, second.keypoints)
+    np.testing.assert_array_equal(first.confidence, second.confidence)
+
+
+def test_provenance_names_the_extractor_the_coverage_and_the_people(reading):
+    name, read = reading
+    source = read().provenance
+    assert source.extractor.name == name
+    assert source.coverage.n_decoded == 90
+    assert (source.n_people_ignored is None) == (name == "mediapipe")
+
+
+def test_the_fingerprint_is_known_before_the_network_is_loaded_and_agrees_with_it(shared):
+    for name, weights in (("mediapipe", None), ("yolo", str(shared(RENDERED_WEIGHTS)))):
+        if name == "mediapipe":
+            pytest.importorskip("mediapipe")
+        extractor = choose_extractor(name, ExtractorOptions(weights=weights))
+        estimator = extractor.open_estimator()
+        assert estimator.fingerprint == extractor.fingerprint
+        estimator.close()
+
+
+def test_blazepose_forgets_the_person_at_a_cut(clip):
+    pytest.importorskip("mediapipe")
+    from keypoint_extractors.blazepose import BlazePose
+    from keypoint_extractors.video import VideoReader
+
+    frames = [frame.rgb for frame in VideoReader(clip)][60:66]
+    estimator = BlazePose()
+    fresh = estimator.detect(frames, [True] + [False] * 5)
+    estimator.detect([frame[:, ::-1].copy() for frame in frames], [True] + [False] * 5)
+    again = estimator.detect(frames, [True] + [False] * 5)
+    estimator.close()
+    for one, other in zip(fresh, again, strict=True):
+        np.testing.assert_array_equal(one.keypoints, other.keypoints)
+
+
+def lacking(message):
+    def make(options):
+        raise ExtractorMissingError(message)
+
+    return make
+
+
+def test_auto_takes_what_can_run_and_names_what_each_lacks(monkeypatch):
+    able = object()
+    monkeypatch.setattr(registry, "cuda_is_available", lambda: False)
+    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lambda _: able, "mediapipe": lacking("not installed")})
+    assert choose_extractor("auto") is able
+    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lacking("no weights"), "mediapipe": lacking("not installed")})
+    with pytest.raises(ExtractorMissingError, match=r"(?s)mediapipe: not installed.*yolo: no weights"):
+        choose_extractor("auto")
+
+
+def test_auto_prefers_yolo_where_there_is_cuda(monkeypatch):
+    first, second = object(), object()
+    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lambda _: first, "mediapipe": lambda _: second})
+    monkeypatch.setattr(registry, "cuda_is_available", lambda: True)
+    assert choose_extractor("auto") is first
+    monkeypatch.setattr(registry, "cuda_is_available", lambda: False)
+    assert choose_extractor("auto") is second
+
+
+def test_weights_that_were_asked_for_and_are_missing_are_no_reason_for_another_extractor(tmp_path):
+    with pytest.raises(WeightsNotFoundError, match=r"gone\.pt"):
+        choose_extractor("auto", ExtractorOptions(weights=str(tmp_path / "gone.pt")))
+
+
+def test_an_unknown_extractor_and_a_device_that_cannot_be_are_refused():
+    with pytest.raises(ExtractorError, match="there is no extractor 'posenet'; there are auto, yolo, mediapipe"):
+        choose_extractor("posenet")
+    with pytest.raises(ExtractorError, match="mediapipe runs on the CPU only"):
+        choose_extractor("mediapipe", ExtractorOptions(device="cuda"))
+    assert set(EXTRACTORS) == {"yolo", "mediapipe"}

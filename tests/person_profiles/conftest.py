@@ -1,0 +1,109 @@
+"""Speakers whose movement is known, a tiny recipe, and one profile of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from person_profiles.enrolment import Negative, enrol
+from poseauth.keypoints import ExtractorFingerprint, Provenance, keypoint_sequence
+from poseauth.recipes import Architecture, Recipe, TrainingOptions
+
+BODY = np.array(
+    [
+        [320, 100],  # nose
+        [320, 140],  # neck
+        [280, 140],  # right shoulder
+        [260, 200],  # right elbow
+        [270, 250],  # right wrist
+        [360, 140],  # left shoulder
+        [380, 200],  # left elbow
+        [370, 250],  # left wrist
+        [310, 90],  # right eye
+        [330, 90],  # left eye
+        [300, 95],  # right ear
+        [340, 95],  # left ear
+    ],
+    np.float32,
+)
+YOLO = ExtractorFingerprint("yolo", "8.4.100", "ab" * 32, {"imgsz": 640, "conf": 0.3})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny networks on many threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def speech_of(name, *, frequency_hz=0.5, duration_s=9.0, digest=True, extractor=YOLO, hidden=(), x=0.0, **provenance):
+    """A speaker 'name' whose arms beat at `frequency_hz`; the digest and the phase follow from the name."""
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    rng = np.random.default_rng(int(sha256[:8], 16))
+    times = np.arange(round(duration_s * 30)) / 30
+    keypoints = np.tile(BODY, (len(times), 1, 1)) + rng.normal(0, 0.1, (len(times), 12, 2)) + (x, 0)
+    beat = 40 * np.sin(2 * np.pi * frequency_hz * times + rng.uniform(0, 6))
+    keypoints[:, [3, 4, 6, 7], 1] += beat[:, None]
+    confidence = np.full((len(times), 12), 0.9)
+    confidence[:, list(hidden)] = 0
+    source = {
+        "source_name": f"{name}.mp4",
+        "source_sha256": sha256 if digest else None,
+        "frame_width": 640,
+        "frame_height": 360,
+        "extractor": extractor,
+        **provenance,
+    }
+    return keypoint_sequence(keypoints, confidence, times, provenance=Provenance(**source))
+
+
+@pytest.fixture
+def speech():
+    return speech_of
+
+
+@pytest.fixture(scope="session")
+def yolo():
+    return YOLO
+
+
+def tiny_recipe(**training):
+    options = {"epochs": 2, "min_steps": 0, "batch_size": 16, "learning_rate": 1e-2, "held_out": 0.34, **training}
+    return Recipe("tiny", Architecture(hidden=8, layers=1, dropout=0.0), TrainingOptions(**options))
+
+
+@pytest.fixture
+def tiny():
+    return tiny_recipe
+
+
+def others_of(n_people=3, n_videos=1, role="impostor"):
+    return [
+        Negative(speech_of(f"{role} {person} {video}", frequency_hz=2 + person), f"{role}: {person}", role)
+        for person in range(n_people)
+        for video in range(n_videos)
+    ]
+
+
+@pytest.fixture
+def others():
+    return others_of
+
+
+@pytest.fixture(scope="session")
+def movement():
+    """The five videos that Ada is learnt from."""
+    return [speech_of(f"ada {i}", coverage=None, n_people_ignored=i) for i in range(5)]
+
+
+@pytest.fixture(scope="session")
+def ada(movement):
+    """A profile that knows Ada's slow beat from the others' quick ones."""
+    return enrol(
+        "Ada", movement, others_of(3, 2), recipe=tiny_recipe(epochs=12, learning_rate=2e-2, refit=False), seed=1
+    )

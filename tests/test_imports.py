@@ -1,0 +1,150 @@
+"""Imports point down and never sideways, heavy packages stay at home, and no help waits for them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "poseauth": {"poseauth"},
+    "keypoint_extractors": {"keypoint_extractors", "poseauth"},
+    "person_profiles": {"person_profiles", "poseauth"},
+    "cli": {"cli", "keypoint_extractors", "person_profiles", "poseauth"},
+}
+FOLDERS = {*MAY_IMPORT, "poseauth_cli"}
+HOME_OF = {
+    "av": "keypoint_extractors",
+    "cv2": "keypoint_extractors",
+    "ultralytics": "keypoint_extractors",
+    "mediapipe": "keypoint_extractors",
+    "scenedetect": "keypoint_extractors",
+    "click": "cli",
+    "rich": "cli",
+}
+TORCH_FILES = {
+    "poseauth/models.py",
+    "poseauth/training.py",
+    "keypoint_extractors/registry.py",
+    "keypoint_extractors/quiet_ultralytics.py",
+    "keypoint_extractors/yolo_pose.py",
+    "keypoint_extractors/yolo_weights.py",
+}
+HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "doctor")
+
+
+def sources(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports_of(path):
+    """Top-level names that a file imports, wherever and however it does so; relative: its folder."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.split(".")[0] if not node.level and node.module else _folder_of(path))
+        elif isinstance(node, ast.Call) and _is_import_call(node.func) and isinstance(node.args[0], ast.Constant):
+            found.add(str(node.args[0].value).split(".")[0])
+    return found
+
+
+def _folder_of(path):
+    return path.relative_to(ROOT).parts[0]
+
+
+def _is_import_call(function):
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in {"import_module", "__import__"}
+
+
+FILES = [path for folder in MAY_IMPORT for path in sources(folder)]
+every_file = pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
+
+
+def test_the_parser_of_imports_sees_every_way_to_import(tmp_path):
+    path = ROOT / "cli" / "main.py"
+    assert {"click", "poseauth", "importlib"} <= imports_of(path)
+    written = tmp_path / "a.py"
+    written.write_text(
+        "import av.container\nfrom rich.console import Console\ndef f():\n    import torch\n"
+        "    importlib.import_module('cv2.dnn')\n    __import__('click')\n"
+    )
+    assert imports_of(written) == {"av", "rich", "torch", "cv2", "click"}
+
+
+@every_file
+def test_imports_point_down_and_never_sideways(path):
+    assert imports_of(path) & FOLDERS <= MAY_IMPORT[_folder_of(path)]
+
+
+@every_file
+def test_what_has_a_home_is_imported_nowhere_else(path):
+    strangers = {name for name in imports_of(path) if HOME_OF.get(name, _folder_of(path)) != _folder_of(path)}
+    assert not strangers
+
+
+@every_file
+def test_torch_lives_in_its_model_files_only(path):
+    assert "torch" not in imports_of(path) or str(path.relative_to(ROOT)) in TORCH_FILES
+
+
+@every_file
+def test_inside_cli_imports_are_relative(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            assert node.module.split(".")[0] != "cli"
+        if isinstance(node, ast.Import):
+            assert all(alias.name.split(".")[0] != "cli" for alias in node.names)
+
+
+def test_no_test_and_no_benchmark_imports_the_installed_name_of_cli():
+    for path in [*sources("tests"), *sources("benchmarks")]:
+        assert "poseauth_cli" not in imports_of(path), path
+
+
+HELP = """
+import contextlib, io, json, sys
+with contextlib.redirect_stdout(io.StringIO()) as said:
+    from cli.main import main
+    try:
+        main(sys.argv[1:])
+    except SystemExit as end:
+        code = end.code
+loaded = sorted({name.split(".")[0] for name in sys.modules})
+print(json.dumps({"code": code, "said": said.getvalue(), "loaded": loaded}))
+"""
+
+
+def help_of(*command):
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *command, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+SUBCOMMANDS = [("profiles", name) for name in ("list", "show", "export", "import", "remove")]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *SUBCOMMANDS], ids=" ".join)
+def test_the_help_of_a_command_loads_nothing_heavy(command):
+    told = help_of(*command)
+    assert told["code"] == 0
+    assert f"Usage: {' '.join(('poseauth', *command))}" in told["said"]
+    assert not set(told["loaded"]) & set(HEAVY)
+
+
+def test_every_command_of_the_tool_is_asked_for_its_help():
+    from cli.main import poseauth
+
+    assert set(poseauth.list_commands(None)) == set(COMMANDS)
+    profiles = poseauth.get_command(None, "profiles")
+    assert {("profiles", name) for name in profiles.commands} == set(SUBCOMMANDS)
