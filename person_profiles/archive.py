@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
 from person_profiles.profile import Profile
-from person_profiles.store import FILES, ProfileStore, folder_name, read_folder
+from person_profiles.store import FILES, ProfileStore, folder_name, read_folder, read_movement_arrays, settle
 from poseauth.errors import ProfileDamagedError, ProfileExistsError, StorageError
+from poseauth.keypoint_files import ARCHIVE_ERRORS
 
 SUFFIX = ".poseauth"
 MAX_MEMBER_BYTES = 1 << 30
@@ -31,16 +35,19 @@ def export_profile(store: ProfileStore, person: str, target: Path) -> None:
     """
     folder = store.folder_of(person)
     read_folder(folder)
+    read_movement_arrays(folder)
     content = io.BytesIO()
+    temporary = target.with_name(f".{target.stem[:40]}.{os.getpid()}.tmp")
     try:
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in FILES:
                 # A fixed date: one profile, one archive, byte by byte.
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), (folder / name).read_bytes(), zipfile.ZIP_DEFLATED)
-        temporary = target.with_name(f".{target.name}.tmp")
         temporary.write_bytes(content.getvalue())
         temporary.replace(target)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
@@ -53,6 +60,8 @@ def import_profile(store: ProfileStore, source: Path, *, overwrite: bool = False
     ------
     ProfileDamagedError
         If it is no such archive, holds anything else, or is damaged.
+    UnknownPersonError
+        If the name in it is none.
     ProfileExistsError
         If the person is enrolled already and `overwrite` is not set.
     StorageError
@@ -66,10 +75,12 @@ def import_profile(store: ProfileStore, source: Path, *, overwrite: bool = False
     try:
         _unpack(source, unpacked)
         profile = read_folder(unpacked)
+        read_movement_arrays(unpacked)
         if profile.name in store and not overwrite:
             raise ProfileExistsError(
                 f"{profile.name} is enrolled already under {store.home}. Add --overwrite to replace them by {source}"
             )
+        settle(unpacked)
         store.put(unpacked, folder_name(profile.name))
         return profile
     except OSError as error:
@@ -97,5 +108,9 @@ def _unpack(source: Path, folder: Path) -> None:
                     shutil.copyfileobj(packed, stream, _COPY_BLOCK)
     except FileNotFoundError as error:
         raise ProfileDamagedError(f"{source}: no such file") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a damaged directory of the zip points before the file's beginning
+            raise
+        raise ProfileDamagedError(f"{source} is not a profile's archive, or is damaged: {error}") from error
+    except ARCHIVE_ERRORS as error:
         raise ProfileDamagedError(f"{source} is not a profile's archive, or is damaged: {error}") from error

@@ -58,7 +58,7 @@ def enrol(
 ) -> Profile:
     """Learn a person from authentic videos, against videos of others.
 
-    Whole videos are held out to choose the epoch and to test; no window of one video stands on both sides. Without
+    Whole videos are held out to test; no window of one video stands on both sides. Without
     any real negative, surrogate impostors are made from the person's own movement, and the profile says so.
 
     Parameters
@@ -97,7 +97,7 @@ def enrol(
     training_cut = WindowOptions(**{**vars(options), "stride_frames": recipe.training.stride_frames})
     own = _clips([(sequence, "genuine", "") for sequence in genuine], training_cut)
     others = _clips([(n.sequence, n.role, n.group) for n in negatives], training_cut)
-    _check_enough(name, own)
+    _check_enough(name, own, alone=not others)
     rng = np.random.default_rng(seed)
     own_test, others_test, unknown = _hold_out(own, others, recipe.training.held_out, rng)
     own_train = [clip for clip in own if clip not in own_test]
@@ -116,9 +116,7 @@ def enrol(
         scores = score_windows(learnt.model, validation.windows)
         self_test = _self_test(scores, validation, len(own_test), len(others_test), unknown=unknown)
     if validation is not None and recipe.training.refit:
-        learnt = train(
-            _labelled(own, others, rng), recipe, n_epochs=learnt.best_epoch, seed=seed, device=device, on_epoch=on_epoch
-        )
+        learnt = train(_labelled(own, others, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
     return Profile(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -176,13 +174,19 @@ def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOpt
     return sorted(clips, key=lambda clip: (clip.record.role, clip.record.group, clip.record.sha256 or ""))
 
 
-def _check_enough(name: str, own: Sequence[_Clip]) -> None:
+def _check_enough(name: str, own: Sequence[_Clip], *, alone: bool) -> None:
     seconds = sum(clip.record.seconds for clip in own)
     if seconds < MIN_ENROL_S:
         raise EnrolmentError(
             f"{len(own)} videos show {name}'s upper body for {seconds:.1f} s in uncut pieces of 5 s or more; "
             f"{MIN_ENROL_S:g} s are needed to learn anything, minutes to learn it well. Give longer videos in which "
             "shoulders, elbows and head are in view"
+        )
+    n_windows = sum(len(clip.windows) for clip in own)
+    if alone and n_windows < MIN_SURROGATE_WINDOWS:
+        raise EnrolmentError(
+            f"{name} has {n_windows} windows of 5 s and nobody to compare with; {MIN_SURROGATE_WINDOWS} are needed to "
+            "make surrogate impostors. Give longer videos, or clips of other people with --impostor"
         )
 
 
@@ -195,8 +199,9 @@ def _hold_out(
     n_own = max(1, round(share * len(own)))
     own_test = [own[i] for i in rng.permutation(len(own))[:n_own]]
     if not others:
-        enough = sum(len(clip.windows) for clip in own_test) >= MIN_SURROGATE_WINDOWS
-        return (own_test, [], False) if enough else ([], [], False)
+        n_test = sum(len(clip.windows) for clip in own_test)
+        n_left = sum(len(clip.windows) for clip in own) - n_test
+        return (own_test, [], False) if min(n_test, n_left) >= MIN_SURROGATE_WINDOWS else ([], [], False)
     groups = sorted({clip.record.group for clip in others})
     if len(groups) >= 3:
         n_groups = max(1, round(share * len(groups)))

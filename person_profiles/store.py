@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -33,7 +34,8 @@ FILES = (PROFILE_FILE, WEIGHTS_FILE, MOVEMENT_FILE)
 
 _MAX_JSON_BYTES = 64 << 20
 _MAX_NAME = 200
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$")
+_NEVER_PLAIN = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$|-[0-9a-f]{8}$")
+"""Names of Windows devices, and names that look like those made with a digest."""
 _ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 
 
@@ -56,7 +58,7 @@ def folder_name(person: str) -> str:
         raise UnknownPersonError(f"{person!r} is no name: 1 to {_MAX_NAME} printable characters are needed")
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48]
-    if slug == name and not _RESERVED.match(slug):
+    if slug == name and not _NEVER_PLAIN.search(slug):
         return slug
     return f"{slug or 'person'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -120,7 +122,7 @@ class ProfileStore:
         """
         folder = self.folder_of(person)
         plain = _read_json(folder)
-        arrays = _read_tensors(folder / MOVEMENT_FILE, str(plain.get("movement_sha256")))
+        arrays = read_movement_arrays(folder)
         try:
             return [
                 keypoint_sequence(
@@ -128,7 +130,7 @@ class ProfileStore:
                 )
                 for i, provenance in enumerate(plain["movement"])
             ]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProfileDamagedError(f"{folder / MOVEMENT_FILE} is not as it must be: {error}") from error
 
     def save(self, profile: Profile, movement: Sequence[KeypointSequence], *, overwrite: bool = False) -> Path:
@@ -184,8 +186,10 @@ class ProfileStore:
         folder = self.folder_of(person)
         try:
             grave = Path(tempfile.mkdtemp(prefix=".old-", dir=self.home))
-            folder.rename(grave / folder.name)
-            shutil.rmtree(grave)
+            try:
+                folder.rename(grave / folder.name)
+            finally:
+                shutil.rmtree(grave, ignore_errors=True)
         except OSError as error:
             raise StorageError(f"{folder} cannot be removed: {error.strerror or error}") from error
         return folder
@@ -204,11 +208,13 @@ class ProfileStore:
             if folder.exists():
                 folder.rename(grave / folder.name)
             new.rename(folder)
-            _sync(self.home)
         except OSError:
             if (grave / folder.name).exists() and not folder.exists():
                 (grave / folder.name).rename(folder)
             raise
+        else:
+            with contextlib.suppress(OSError):  # it stands; a crash of the machine now may bring the old one back
+                _sync(self.home)
         finally:
             shutil.rmtree(grave, ignore_errors=True)
 
@@ -254,6 +260,13 @@ def _write(folder: Path, profile: Profile, movement: Sequence[KeypointSequence])
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Make a new profile's folder, which is private until now, readable like any other, and sync it to the disk."""
+    for name in FILES:
+        (folder / name).chmod(0o644)
     folder.chmod(0o755)
     _sync(folder)
 
@@ -282,6 +295,17 @@ def read_folder(folder: Path) -> Profile:
         return profile_from_dict(plain, weights)
     except ProfileDamagedError as error:
         raise ProfileDamagedError(f"{folder / PROFILE_FILE}: {error}") from error
+
+
+def read_movement_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of the movement kept in a profile's folder, the digest checked.
+
+    Raises
+    ------
+    ProfileDamagedError
+        If the file is missing or changed.
+    """
+    return _read_tensors(folder / MOVEMENT_FILE, str(_read_json(folder).get("movement_sha256")))
 
 
 def _read_json(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from person_profiles.profile import Profile
 from poseauth.decision import EvidenceLimits, decide
-from poseauth.errors import ExtractorMismatchError, NobodyError, ProfileDamagedError, TooShortError
+from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import KeypointSequence
 from poseauth.models import WindowLSTM, choose_device, model_from_weights, score_windows
 from poseauth.report import Verification, caveats_of
@@ -53,8 +57,8 @@ def verify(
     ------
     ExtractorMismatchError
         If the extractor is another and `any_extractor` is not set.
-    NobodyError, TooShortError
-        If there is no usable window: then there is nothing to decide on.
+    InputError
+        NobodyError or TooShortError if there is no usable window: then there is nothing to decide on.
     """
     source = sequence.provenance
     foreign = source.extractor != profile.extractor
@@ -68,6 +72,10 @@ def verify(
     if not len(windows):
         raise _nothing_usable(sequence, profile, windows)
     scores = score_windows(network, windows.keypoints)
+    if not np.isfinite(scores).all():
+        raise InputError(
+            f"{source.source_name}: the network's score is no number; the keypoints are out of all proportion"
+        )
     decision = decide(scores, windows, person=profile.name, limits=limits)
     caveats = [*caveats_of(source), *profile.notes]
     if foreign:
@@ -93,7 +101,11 @@ def _nothing_usable(sequence: KeypointSequence, profile: Profile, windows: Windo
             f"{source}: in none of {windows.n_rejected} windows are shoulders, elbows and head seen in at least "
             f"{profile.windows.min_visibility:.0%} of the frames. Try a clip that shows {name} from the waist up"
         )
-    longest = max((segment.duration_s for segment in find_segments(sequence, profile.windows)), default=0.0)
+    segments = find_segments(sequence, profile.windows)
+    if not segments:
+        return NobodyError(f"{source}: nobody is followed in {sequence.duration_s:.1f} s. Try a clip that shows {name}")
+    # Rounded down: what falls short must not read as enough.
+    longest = math.floor(10 * max(segment.duration_s for segment in segments)) / 10
     return TooShortError(
         f"{source}: the longest uncut piece in which the person is followed has {longest:.1f} s; {WINDOW_S:g} s are "
         f"needed for one window, 10 s for an answer. Try a longer clip of {name} without cuts"

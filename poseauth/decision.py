@@ -13,6 +13,8 @@ from poseauth.windows import WINDOW_S, Windows
 VOTE_THRESHOLD = 0.5
 """A window votes authentic when its score is above this (Yasrab et al. 2021: the sigmoid, rounded)."""
 
+_ROUNDING = 1e-9
+
 
 class Verdict(StrEnum):
     """What the movement says; never made from an error."""
@@ -104,7 +106,7 @@ def decide(scores: Float32Array, windows: Windows, *, person: str, limits: Evide
             f"only {seconds:.1f} s show enough of the upper body in one uncut piece; {limits.min_seconds:g} s are "
             f"needed. Try a longer clip, or --min-seconds {np.floor(seconds):g} for a weaker answer"
         )
-    if abs(share - 0.5) <= limits.tie_margin:
+    if abs(share - 0.5) <= limits.tie_margin + _ROUNDING:
         doubts.append(f"the vote is a tie: {vote}")
     voted = Verdict.AUTHENTIC if share > 0.5 else Verdict.FAKE
     return Decision(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +31,11 @@ FORMAT_VERSION = 1
 SUFFIX = ".npz"
 MAX_FRAMES = 30 * 3600 * 24
 """A day at 30 fps: a file that claims more is refused before it is read."""
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
+    RuntimeError, ValueError
+)  # fmt: skip
+"""What reading a damaged or hostile zip can raise."""
 _MAX_META_BYTES = 1 << 20
 _ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 
@@ -55,12 +64,12 @@ def read_keypoints(path: Path) -> KeypointSequence:
     arrays = read_npz(path, (*_ARRAYS, "meta"))
     try:
         meta = json.loads(str(arrays["meta"][()]))
-        provenance = provenance_from_dict(meta)
         version = meta["format_version"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if version != FORMAT_VERSION:
+            raise KeypointFileError(f"{path}: keypoint format {version}; this version reads {FORMAT_VERSION}")
+        provenance = provenance_from_dict(meta)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KeypointFileError(f"{path}: its description (meta) cannot be read: {error}") from error
-    if version != FORMAT_VERSION:
-        raise KeypointFileError(f"{path}: keypoint format {version}; this version reads {FORMAT_VERSION}")
     try:
         return keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
     except (ValueError, TypeError) as error:
@@ -132,7 +141,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     StorageError
         If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
@@ -141,13 +150,18 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}. Free space or name another folder."
         ) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
+
+
+def _discard(temporary: Path) -> None:
+    with contextlib.suppress(OSError):  # the error that led here is the one to tell
+        temporary.unlink(missing_ok=True)
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
@@ -175,7 +189,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray[Any, An
             return {name: archive[name] for name in names}
     except FileNotFoundError as error:
         raise KeypointFileError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+    except (*ARCHIVE_ERRORS, OSError, MemoryError) as error:
         raise KeypointFileError(f"{path}: not a keypoint file, or damaged: {error}") from error
 
 

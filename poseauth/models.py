@@ -99,9 +99,10 @@ def model_from_weights(architecture: Architecture, weights: Mapping[str, np.ndar
     ValueError
         If the weights are not those of such a network, or not finite.
     """
-    if "classifier.bias" not in weights:
-        raise ValueError("the weights hold no classifier")
-    model = WindowLSTM(architecture, n_classes=len(weights["classifier.bias"]))
+    bias = weights.get("classifier.bias")
+    if bias is None or bias.ndim != 1 or len(bias) < (1 if architecture.head == "binary" else PERSON + 2):
+        raise ValueError("the weights hold no classifier of such a network")
+    model = WindowLSTM(architecture, n_classes=len(bias))
     for name, value in weights.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{name} is not finite")
@@ -143,10 +144,13 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises
     ------
     ValueError
-        If CUDA is asked for and not there.
+        If there is no such device, or CUDA is asked for and not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {name} is asked for, and torch {torch.__version__} sees no CUDA device here")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device {name!r} is not known; auto, cpu and cuda are") from error

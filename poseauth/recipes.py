@@ -79,11 +79,10 @@ class TrainingOptions:
         Whether windows are weighted so that the person and all the others together count alike.
     held_out : float
         Share of the videos held out for validation, 0 to 0.5; whole videos only.
+    select_best : bool
+        Whether the weights of the best validation epoch are kept (the method's), or those of the last.
     refit : bool
-        After the best validation epoch is known: learn once more from all videos for as many epochs. Else the
-        weights of that epoch are kept.
-    patience : int or None
-        Epochs without a better validation after which training stops; None: never before the end.
+        Whether, once the held-out videos have served for the self-test, everything is learnt anew from all videos.
     """
 
     epochs: int = 8
@@ -96,8 +95,8 @@ class TrainingOptions:
     clip_norm: float = 0.25
     balanced: bool = True
     held_out: float = 0.2
+    select_best: bool = False
     refit: bool = True
-    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -136,6 +135,7 @@ RECIPES: Mapping[str, Recipe] = {
             clip_norm=0.25,
             balanced=False,
             held_out=0.1,
+            select_best=True,
             refit=False,
         ),
     ),

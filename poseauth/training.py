@@ -73,15 +73,14 @@ def train(
     recipe: Recipe,
     *,
     validation: LabelledWindows | None = None,
-    n_epochs: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Teach a network to tell class 0 from all others.
 
-    With `validation`, the weights are those of the epoch with the best validation accuracy (at a tie the lower
-    loss); without, those of the last. The scaler is fitted on `examples` alone.
+    Where the recipe says so and there is `validation`, the weights are those of the epoch with the best validation
+    accuracy (at a tie the lower loss); else those of the last. The scaler is fitted on `examples` alone.
 
     Parameters
     ----------
@@ -91,8 +90,6 @@ def train(
         Architecture and options.
     validation : LabelledWindows
         Windows of other videos.
-    n_epochs : int
-        Instead of the number the recipe comes to.
     seed : int
         Decides first weights, order and dropout; torch's own generator is left as it was.
     device : torch.device or str
@@ -111,7 +108,7 @@ def train(
         raise ValueError("windows of the person and of somebody else are needed")
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        return _train(examples, recipe, validation, n_epochs, seed, torch.device(device), on_epoch)
+        return _train(examples, recipe, validation, seed, torch.device(device), on_epoch)
 
 
 def count_epochs(n_windows: int, recipe: Recipe) -> int:
@@ -124,7 +121,6 @@ def _train(
     examples: LabelledWindows,
     recipe: Recipe,
     validation: LabelledWindows | None,
-    n_epochs: int | None,
     seed: int,
     device: torch.device,
     on_epoch: Callable[[Epoch], None] | None,
@@ -137,7 +133,7 @@ def _train(
     if recipe.architecture.features != "zscore":  # z-scores are scaled already, window by window
         _fit_scaler(model, features)
     class_weights = _class_weights(examples.classes, n_classes, balanced=options.balanced).to(device)
-    n_epochs = n_epochs or count_epochs(len(examples), recipe)
+    n_epochs = count_epochs(len(examples), recipe)
     optimiser = torch.optim.Adam(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _rate(options.halve_every, n_epochs))
     order = np.random.default_rng(seed)
@@ -154,14 +150,12 @@ def _train(
         history.append(Epoch(number, n_epochs, loss, accuracy, *held_out))
         if on_epoch:
             on_epoch(history[-1])
-        if held_out[0] is None or held_out[1] is None:
+        if not options.select_best or held_out[0] is None or held_out[1] is None:
             continue
         key = (held_out[1], -held_out[0])
         if best is None or key > best:
             best, best_epoch = key, number
             best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        elif options.patience and number - best_epoch >= options.patience:
-            break
     if best_state is not None:
         model.load_state_dict(best_state)
     return Trained(model.eval(), tuple(history), best_epoch)

@@ -24,6 +24,9 @@ WINDOW_FRAMES = 150
 """Frames of a window: 5.0 s at 30 fps (Yasrab et al. 2021, section 3)."""
 WINDOW_S = WINDOW_FRAMES / FPS
 
+_ROUNDING_S = 1e-6
+_MAX_HELD_S = 0.1
+"""The last frame of a piece is shown until the next would come, but no longer than this."""
 _GROUPS = ((R_SHOULDER, L_SHOULDER), (R_ELBOW, L_ELBOW), (NOSE,))
 
 
@@ -57,7 +60,7 @@ class WindowOptions:
         """Check the ranges."""
         if self.stride_frames < 1:
             raise ValueError(f"stride_frames is {self.stride_frames}; at least 1 is needed")
-        if self.max_fill_s < 0 or self.max_gap_s <= 0 or self.max_jump <= 0:
+        if not (self.max_fill_s >= 0 and self.max_gap_s > 0 and self.max_jump > 0):
             raise ValueError("max_fill_s must not be negative, max_gap_s and max_jump must be above 0")
         if not 0 <= self.min_visibility <= 1:
             raise ValueError(f"min_visibility is {self.min_visibility}; a share from 0 to 1 is needed")
@@ -121,7 +124,7 @@ class Windows:
         if not len(self):
             return 0.0
         steps = np.diff(self.start_s)
-        return float(WINDOW_S + np.minimum(steps, WINDOW_S).sum())
+        return round(float(WINDOW_S + np.minimum(steps, WINDOW_S).sum()), 6)
 
 
 def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None) -> Windows:
@@ -188,7 +191,7 @@ def find_segments(sequence: KeypointSequence, options: WindowOptions | None = No
     present = np.flatnonzero(sequence.seen.any(axis=1))
     if not len(present):
         return []
-    gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s
+    gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s + _ROUNDING_S
     cut = np.diff(sequence.shot[present]) != 0
     jump = _jumps(sequence.keypoints[present], options.max_jump)
     pieces = np.split(present, np.flatnonzero(gap | cut | jump) + 1)
@@ -230,12 +233,13 @@ def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Se
     times = sequence.timestamps_s[rows]
     points = sequence.keypoints[rows]
     seen = sequence.seen[rows]
-    # A tenth of a frame of tolerance: containers round their time stamps.
-    n_frames = int(np.floor((times[-1] - times[0]) * FPS + 0.1)) + 1
-    grid = times[0] + np.arange(n_frames) / FPS
-    out = np.full((n_frames, N_KEYPOINTS, 2), np.nan, dtype=np.float32)
     # Neighbours in the source stand this far apart even where nothing is missing.
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
+    # The last frame is shown for a step too. A tenth of a frame of tolerance: containers round their time stamps.
+    shown_s = min(step, _MAX_HELD_S)
+    n_frames = max(1, int(np.floor((times[-1] - times[0] + shown_s) * FPS + 0.1)))
+    grid = times[0] + np.arange(n_frames) / FPS
+    out = np.full((n_frames, N_KEYPOINTS, 2), np.nan, dtype=np.float32)
     for k in range(N_KEYPOINTS):
         known = np.flatnonzero(seen[:, k])
         if not len(known):
@@ -243,11 +247,9 @@ def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Se
         t = times[known]
         right = np.clip(np.searchsorted(t, grid, side="left"), 0, len(t) - 1)
         left = np.clip(np.searchsorted(t, grid, side="right") - 1, 0, len(t) - 1)
-        inside = (t[right] - t[left] <= max_fill_s + step) & _within(grid, t, 0.1 / FPS)
+        last = t[-1] + (shown_s if t[-1] == times[-1] else 0.0)
+        inside = (grid >= t[0] - 0.1 / FPS) & (grid <= last + 0.1 / FPS)
+        inside &= t[right] - t[left] <= max_fill_s + step + _ROUNDING_S
         for axis in range(2):
             out[inside, k, axis] = np.interp(grid[inside], t, points[known, k, axis])
     return Segment(float(times[0]), out)
-
-
-def _within(grid: Float64Array, times: Float64Array, tolerance: float) -> BoolArray:
-    return np.asarray((grid >= times[0] - tolerance) & (grid <= times[-1] + tolerance))

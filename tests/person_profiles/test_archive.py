@@ -85,7 +85,6 @@ def test_nothing_but_the_profile_is_left_in_the_home(archive, elsewhere):
     assert [path.name for path in elsewhere.home.iterdir()] == [elsewhere.folder_of("Ada").name]
 
 
-@pytest.mark.xfail(strict=True, reason="archive.py:63,73: the folder keeps mkdtemp's 0700; save() makes it 0755")
 def test_an_imported_profile_can_be_read_by_those_who_can_read_an_enrolled_one(store, archive, elsewhere):
     import_profile(elsewhere, archive)
     modes = [stat.S_IMODE(home.folder_of("Ada").stat().st_mode) for home in (store, elsewhere)]
@@ -147,14 +146,7 @@ def test_an_empty_archive_is_refused(archive, elsewhere):
     assert_refused(elsewhere, archive, "holds nothing")
 
 
-movement_is_not_checked = pytest.mark.xfail(
-    strict=True, reason="archive.py:68: the digest of the movement is not checked before it is put in place"
-)
-
-
-@pytest.mark.parametrize(
-    "name", [PROFILE_FILE, WEIGHTS_FILE, pytest.param(MOVEMENT_FILE, marks=movement_is_not_checked)]
-)
+@pytest.mark.parametrize("name", [PROFILE_FILE, WEIGHTS_FILE, MOVEMENT_FILE])
 def test_a_symlink_is_refused_and_not_followed(archive, elsewhere, tmp_path, name):
     secret = tmp_path / "secret"
     secret.write_bytes(members_of(archive)[name])
@@ -165,7 +157,7 @@ def test_a_symlink_is_refused_and_not_followed(archive, elsewhere, tmp_path, nam
     assert_refused(elsewhere, archive, name)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS_FILE, pytest.param(MOVEMENT_FILE, marks=movement_is_not_checked)])
+@pytest.mark.parametrize("name", [WEIGHTS_FILE, MOVEMENT_FILE])
 def test_a_bit_flipped_before_packing_is_refused(archive, elsewhere, name):
     members = members_of(archive)
     changed = bytearray(members[name])
@@ -205,7 +197,6 @@ def test_a_truncated_archive_is_refused(archive, elsewhere):
         assert_refused(elsewhere, archive, "is not a profile's archive, or is damaged")
 
 
-@pytest.mark.xfail(strict=True, reason="archive.py:100: zlib.error is not translated")
 def test_an_archive_with_a_flipped_bit_is_refused_or_arrives_as_it_left(archive, store, elsewhere):
     content = archive.read_bytes()
     rng = np.random.default_rng(0)
@@ -276,7 +267,7 @@ def test_an_unknown_person_cannot_be_exported(store, tmp_path):
     "damage",
     [
         pytest.param(WEIGHTS_FILE, id="weights"),
-        pytest.param(MOVEMENT_FILE, id="movement", marks=movement_is_not_checked),
+        pytest.param(MOVEMENT_FILE, id="movement"),
     ],
 )
 def test_a_damaged_profile_cannot_be_exported(store, tmp_path, damage):
@@ -287,9 +278,6 @@ def test_a_damaged_profile_cannot_be_exported(store, tmp_path, damage):
     assert not (tmp_path / "ada.poseauth").exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="archive.py:39,43: told as a StorageError of the target, which is not what is wrong"
-)
 def test_a_profile_without_its_movement_cannot_be_exported_and_the_file_is_named(store, tmp_path):
     (store.folder_of("Ada") / MOVEMENT_FILE).unlink()
     with pytest.raises(ProfileDamagedError, match=MOVEMENT_FILE):
@@ -300,7 +288,6 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.xfail(strict=True, reason="archive.py:40-44: the temporary file stays beside the target")
 def test_an_export_that_fails_leaves_the_old_archive_and_nothing_else(store, archive, tmp_path, monkeypatch):
     before = archive.read_bytes()
     monkeypatch.setattr(Path, "replace", no_space)

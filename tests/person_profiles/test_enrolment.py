@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 
 from person_profiles import enrolment
 from person_profiles.enrolment import MIN_ENROL_S, NO_REAL_IMPOSTOR, Negative, enrol
@@ -25,13 +22,12 @@ class Lessons:
     """What the network was taught with and chosen by; each lesson as the sets of videos on both its sides."""
 
     def __init__(self, monkeypatch):
-        self.taught, self.held, self.n_epochs = [], [], []
+        self.taught, self.held = [], []
 
-        def watched(examples, recipe, *, validation=None, n_epochs=None, **options):
+        def watched(examples, recipe, *, validation=None, **options):
             self.taught.append(self._videos(examples))
             self.held.append(None if validation is None else self._videos(validation))
-            self.n_epochs.append(n_epochs)
-            return train(examples, recipe, validation=validation, n_epochs=n_epochs, **options)
+            return train(examples, recipe, validation=validation, **options)
 
         monkeypatch.setattr(enrolment, "train", watched)
 
@@ -130,38 +126,12 @@ def test_with_two_others_videos_of_known_people_are_held_out(placed, tiny):
     assert not profile.self_test.others_unknown
 
 
-def test_after_the_epoch_is_chosen_the_network_learns_from_all_videos(lessons, placed, tiny):
+def test_after_the_self_test_the_network_learns_from_all_videos(lessons, placed, tiny):
     own, negatives = placed(3, "abc")
-    profile = enrol("Ada", own, negatives, recipe=tiny(refit=True))
+    enrol("Ada", own, negatives, recipe=tiny(refit=True))
     assert len(lessons.taught) == 2
     assert set(lessons.taught[1]) == {0, 1, 2, 10, 11, 12}
     assert lessons.held[1] is None
-    assert lessons.n_epochs == [None, profile.n_epochs]
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="training.py:142: the cosine is squeezed into the few epochs of the refit, which ends before it has learnt",
-)
-def test_the_refit_learns_at_the_rates_at_which_the_epoch_was_chosen(placed, tiny, monkeypatch):
-    rates, best_epoch = [[], []], 2
-
-    def watched(examples, recipe, *, validation=None, n_epochs=None, **options):
-        step = torch.optim.Adam.step
-
-        def noted(optimiser, *arguments, **given):
-            rates[validation is None].append(optimiser.param_groups[0]["lr"])
-            return step(optimiser, *arguments, **given)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(torch.optim.Adam, "step", noted)
-            learnt = train(examples, recipe, validation=validation, n_epochs=n_epochs, **options)
-        return learnt if validation is None else replace(learnt, best_epoch=best_epoch)
-
-    monkeypatch.setattr(enrolment, "train", watched)
-    own, negatives = placed(3, "abc")
-    enrol("Ada", own, negatives, recipe=tiny(epochs=6, batch_size=100))
-    assert rates[1] == rates[0][:best_epoch]
 
 
 def test_without_a_refit_there_is_one_lesson(lessons, placed, tiny):
@@ -222,9 +192,6 @@ def test_surrogates_that_are_held_out_are_made_of_the_videos_held_out(lessons, p
     assert profile.self_test.n_other_windows == profile.self_test.n_genuine_windows == N_WINDOWS
 
 
-@pytest.mark.xfail(
-    strict=True, reason="enrolment.py:196-199: what is left to learn from may be too little for surrogates (ValueError)"
-)
 def test_a_hold_out_leaves_enough_windows_for_surrogates(speech, tiny):
     # Windows: one, one and six. Where the long video is held out, two are left, and three are needed.
     own = [speech("short", duration_s=5), speech("brief", duration_s=5), speech("long", duration_s=10)]

@@ -9,7 +9,7 @@ import pytest
 
 from person_profiles.verification import load_network, verify
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorMismatchError, NobodyError, ProfileDamagedError, TooShortError
+from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import Coverage, ExtractorFingerprint
 from poseauth.windows import WindowOptions
 
@@ -80,7 +80,6 @@ def test_a_clip_too_short_for_a_window_has_no_verdict(ada, network, speech):
         verify(speech("clip", duration_s=4), ada, network)
 
 
-@pytest.mark.xfail(strict=True, reason="verification.py:98: 4.97 s are told as 5.0 s, and 5 s are said to be needed")
 def test_what_is_too_short_is_not_told_as_long_enough(ada, network, speech):
     with pytest.raises(TooShortError) as raised:
         verify(speech("clip", duration_s=149 / 30), ada, network)
@@ -97,7 +96,6 @@ def test_a_clip_whose_upper_body_is_hidden_has_no_verdict(ada, network, speech):
         verify(speech("clip", hidden=(3, 6)), ada, network)
 
 
-@pytest.mark.xfail(strict=True, reason="verification.py:91: a clip in which nobody is ever seen is told as too short")
 def test_a_long_clip_in_which_nobody_is_seen_is_told_as_such(ada, network, speech):
     with pytest.raises(NobodyError):
         verify(speech("clip", duration_s=60, hidden=range(12)), ada, network)
@@ -148,5 +146,5 @@ def test_weights_that_are_no_numbers_are_a_damaged_profile(ada):
 def test_scores_that_are_no_numbers_lead_to_no_verdict(ada, network, speech):
     network.classifier.bias.data[:] = float("nan")
     clip = speech("clip")
-    with pytest.raises(ValueError, match="score is not a number"):
+    with pytest.raises(InputError, match=r"clip\.mp4: the network's score is no number"):
         verify(clip, ada, network)

@@ -55,9 +55,7 @@ def test_a_vote_within_the_margin_is_a_tie(n_authentic, n_fake):
     ("n_authentic", "n_fake"),
     [
         (9, 11),
-        pytest.param(
-            11, 9, marks=pytest.mark.xfail(strict=True, reason="decision.py:107: 0.55 - 0.5 is rounded to above 0.05")
-        ),
+        pytest.param(11, 9),
     ],
 )
 def test_a_vote_at_the_margin_is_a_tie_on_either_side(n_authentic, n_fake):

@@ -167,13 +167,11 @@ def with_infinity(weights):
             },
             "classifier",
             id="no class at all",
-            marks=pytest.mark.xfail(strict=True, reason="models.py:102-104: a classifier of no class is taken"),
         ),
         pytest.param(
             with_value("classifier.bias", np.float32(1.0)),
             "classifier",
             id="a single number",
-            marks=pytest.mark.xfail(strict=True, reason="models.py:104: TypeError of len() is not translated"),
         ),
     ],
 )
@@ -201,7 +199,6 @@ def test_cuda_that_is_not_there_is_refused_and_not_replaced(monkeypatch, name):
         choose_device(name)
 
 
-@pytest.mark.xfail(strict=True, reason="models.py:152: RuntimeError of torch.device is not translated")
 def test_a_device_that_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="gpu"):
         choose_device("gpu")
