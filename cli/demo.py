@@ -28,9 +28,9 @@ ENROLLED = 0
 """Which of the invented speakers is enrolled; those of `COHORT` are known to be somebody else, the rest unknown."""
 COHORT = (1, 2, 3)
 STRANGER = 4
-N_ENROL, ENROL_S = 2, 24.0
-COHORT_S = 15.0
-CLIP_S = 14.0
+N_ENROL, ENROL_S = 2, 20.0
+COHORT_S = 12.0
+CLIP_S = 12.0
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,13 @@ def main(arguments: list[str] | None = None) -> Any:
     except PoseAuthError as error:
         click.secho(f"Error: {error}", fg="red", err=True)
         sys.exit(1)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # whoever read the output has gone: nobody is left to tell
+        else:
+            click.secho(f"Error: {error.filename or 'a file'}: {error.strerror or error}", fg="red", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.secho("Interrupted; nothing half-written was left.", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has gone: nobody is left to tell
-        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

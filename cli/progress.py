@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from keypoint_extractors.extraction import Progress as Extraction
     from poseauth.training import Epoch
 
-_NAME_WIDTH = 36
+_NAME_WIDTH = 20
 
 
 class ExtractionBar:
@@ -29,10 +29,10 @@ class ExtractionBar:
         if self._source != progress.source_name or self._task is None:
             self.clear()
             self._source = progress.source_name
-            self._task = self._bars.add_task(_shortened(progress.source_name), total=progress.n_expected, speed="")
+            self._task = self._bars.add_task(_shortened(progress.source_name), total=progress.n_expected, told="")
         task = self._bars.tasks[self._bars.task_ids.index(self._task)]  # type: ignore[arg-type]
         rate = progress.n_done / task.elapsed if task.elapsed else 0.0
-        self._bars.update(self._task, completed=progress.n_done, speed=f"{rate:.0f} frames/s")  # type: ignore[arg-type]
+        self._bars.update(self._task, completed=progress.n_done, told=f"{rate:.0f} frames/s")  # type: ignore[arg-type]
 
     def clear(self) -> None:
         """Take the bar away."""
@@ -44,7 +44,7 @@ class ExtractionBar:
 @contextmanager
 def extraction_progress(*, quiet: bool = False) -> Iterator[ExtractionBar]:
     """A bar for each clip while it is decoded and its poses are found."""
-    with _bars("frames", quiet=quiet) as bars:
+    with _bars(quiet=quiet) as bars:
         yield ExtractionBar(bars)
 
 
@@ -60,33 +60,32 @@ class TrainingBar:
         """Show how far it is; a second round (after the best epoch is known) gets its own bar."""
         if self._task is None or epoch.number <= self._last:
             title = "learning" if self._task is None else "learning from all"
-            self._task = self._bars.add_task(title, total=epoch.n_epochs, speed="")  # type: ignore[assignment]
+            self._task = self._bars.add_task(title, total=epoch.n_epochs, told="")  # type: ignore[assignment]
         self._last = epoch.number
-        told = f"loss {epoch.loss:.3f}, right {epoch.accuracy:.0%}"
+        told = f"loss {epoch.loss:.3f} right {epoch.accuracy:.0%}"
         if epoch.validation_accuracy is not None:
-            told += f", held out {epoch.validation_accuracy:.0%}"
-        self._bars.update(self._task, completed=epoch.number, speed=told)  # type: ignore[arg-type]
+            told += f" held out {epoch.validation_accuracy:.0%}"
+        self._bars.update(self._task, completed=epoch.number, told=told)  # type: ignore[arg-type]
 
 
 @contextmanager
 def training_progress(*, quiet: bool = False) -> Iterator[TrainingBar]:
     """A bar for the epochs of an enrolment."""
-    with _bars("epochs", quiet=quiet) as bars:
+    with _bars(quiet=quiet) as bars:
         yield TrainingBar(bars)
 
 
 @contextmanager
-def _bars(unit: str, *, quiet: bool) -> Iterator[Progress]:
+def _bars(*, quiet: bool) -> Iterator[Progress]:
+    """Bars that fit into a terminal of 80 columns."""
     console = Console(stderr=True)
     with Progress(
         TextColumn(f"{{task.description:<{_NAME_WIDTH}}}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(compact=True),
         TextColumn("left"),
-        TimeRemainingColumn(),
         console=console,
         transient=True,
         # Without a terminal a bar is noise in a log.

@@ -13,16 +13,14 @@ from typing import Any
 import numpy as np
 
 from keypoint_extractors.observation import Detections, no_detections
+from keypoint_extractors.system_libraries import told_what_is_missing
 from keypoint_extractors.video import sha256_of
 from poseauth.arrays import UInt8Array
 from poseauth.errors import ExtractorMissingError
 from poseauth.keypoints import BLAZEPOSE33_ORDER, ExtractorFingerprint, select_twelve
 
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
-_NOT_INSTALLED = (
-    "mediapipe is not installed. Install it with: pip install 'poseauth[mediapipe]' "
-    "(Python 3.11 or 3.12), or use --extractor yolo"
-)
+_NOT_INSTALLED = "Install it with: pip install 'poseauth[mediapipe]' (Python 3.11 or 3.12), or use --extractor yolo"
 _MIN_VISIBILITY = 0.5
 """BlazePose places every landmark, seen or not; below an even chance of being visible it counts as undetected."""
 
@@ -41,7 +39,7 @@ def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> Extracto
     """
     spec = importlib.util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
-        raise ExtractorMissingError(_NOT_INSTALLED)
+        raise ExtractorMissingError(f"mediapipe is not installed. {_NOT_INSTALLED}")
     version = importlib.metadata.version("mediapipe")
     folder = Path(spec.origin).parent / "modules"
     missing = [name for name in _MODELS if not (folder / name).is_file()]
@@ -119,33 +117,9 @@ def import_mediapipe() -> Any:
     """
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with _native_logs_silenced():
-            import mediapipe
-    except ModuleNotFoundError as error:
-        raise ExtractorMissingError(_NOT_INSTALLED) from error
-    except ImportError as error:
-        raise ExtractorMissingError(missing_library(error, "mediapipe")) from error
+    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _native_logs_silenced():
+        import mediapipe
     return mediapipe
-
-
-def missing_library(error: ImportError, package: str) -> str:
-    """What to tell the user when a package's shared library cannot be loaded: the library and what brings it."""
-    known = {
-        "libGL.so": "libgl1",
-        "libEGL.so": "libegl1",
-        "libGLESv2.so": "libgles2",
-        "libgthread-2.0.so": "libglib2.0-0",
-        "libglib-2.0.so": "libglib2.0-0",
-        "libportaudio.so": "libportaudio2",
-    }
-    for library, debian in known.items():
-        if library in str(error):
-            return (
-                f"{package} needs the system library {library}, which is not on this machine. "
-                f"On Debian or Ubuntu: apt-get install {debian}"
-            )
-    return f"{package} cannot be loaded: {error}"
 
 
 def _detections(landmarks: Any, width: int, height: int) -> Detections:

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
-from poseauth.errors import ExtractorMissingError
+from keypoint_extractors.system_libraries import told_what_is_missing
 
 SWITCHES = {
     "YOLO_OFFLINE": "1",
@@ -25,8 +25,7 @@ SWITCHES = {
 }
 """Environment of ultralytics.utils: no usage events or version checks, no pip, weights_only, errors only."""
 
-DEBIAN_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
-"""The package of each system library that OpenCV's wheel expects."""
+_ADVICE = "Try: pip install --upgrade ultralytics lap, or --extractor mediapipe (pip install 'poseauth[mediapipe]')"
 
 
 def import_ultralytics(submodule: str = "") -> ModuleType:
@@ -47,9 +46,9 @@ def import_ultralytics(submodule: str = "") -> ModuleType:
         If ultralytics, or a package or system library it needs, is not there.
     """
     name = f"ultralytics.{submodule}" if submodule else "ultralytics"
-    try:
-        if name in sys.modules and all(os.environ.get(key) == value for key, value in SWITCHES.items()):
-            return importlib.import_module(name)
+    if name in sys.modules and all(os.environ.get(key) == value for key, value in SWITCHES.items()):
+        return importlib.import_module(name)
+    with told_what_is_missing("ultralytics, which the extractor yolo needs,", _ADVICE):
         # Before ultralytics sets OMP_NUM_THREADS=1, which OpenMP reads once.
         torch = importlib.import_module("torch")
         cv2 = importlib.import_module("cv2")
@@ -65,8 +64,6 @@ def import_ultralytics(submodule: str = "") -> ModuleType:
             _restore_environment(environment)
             torch.set_num_threads(n_threads)
             cv2.setNumThreads(n_cv2_threads)
-    except ImportError as error:
-        raise ExtractorMissingError(_what_to_do(error)) from error
     _log_to_the_root()
     return module
 
@@ -83,17 +80,3 @@ def _log_to_the_root() -> None:
     logger = logging.getLogger("ultralytics")
     logger.handlers.clear()
     logger.propagate = True
-
-
-def _what_to_do(error: ImportError) -> str:
-    for library, package in DEBIAN_PACKAGES.items():
-        if library in str(error):
-            return (
-                f"OpenCV, which the extractor yolo needs, cannot find the system library {library}. Install it, on "
-                f"Debian and Ubuntu with: apt-get install {package}"
-            )
-    missing = error.name or str(error)
-    return (
-        f"The extractor yolo cannot start: the package {missing} is not there or not usable ({error}). "
-        "Try: pip install --upgrade ultralytics lap, or --extractor mediapipe (pip install 'poseauth[mediapipe]')"
-    )

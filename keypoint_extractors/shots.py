@@ -8,6 +8,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
+from keypoint_extractors.system_libraries import told_what_is_missing
 from keypoint_extractors.video import Frame
 from poseauth.arrays import UInt8Array
 from poseauth.windows import FPS
@@ -33,9 +34,15 @@ def number_shots(frames: Iterator[Frame]) -> Iterator[tuple[Frame, int]]:
     Yields
     ------
     tuple of Frame and int
+
+    Raises
+    ------
+    ExtractorMissingError
+        If OpenCV, or a system library that it wants, is not there.
     """
-    from scenedetect import FrameTimecode
-    from scenedetect.detectors import AdaptiveDetector
+    with told_what_is_missing("OpenCV", "Try: pip install --upgrade opencv-python scenedetect"):
+        from scenedetect import FrameTimecode
+        from scenedetect.detectors import AdaptiveDetector
 
     detector = AdaptiveDetector(window_width=_LOOKAHEAD, min_scene_len=_MIN_SHOT_FRAMES)
     waiting: deque[tuple[int, Frame]] = deque()

@@ -1,0 +1,73 @@
+"""The default recipe against the method's own, on invented speakers: accuracy on unseen speeches, and time.
+
+One speaker after another is enrolled from two speeches against two others; what is told apart afterwards are unseen
+speeches of the same speaker, of the two others, and of the three speakers whom nobody has met.
+
+    python benchmarks/recipes.py [--recipe default --recipe paper] [--speakers 2] [--json out.json]
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from person_profiles.enrolment import Negative, enrol
+from person_profiles.verification import load_network
+from poseauth.models import score_windows
+from poseauth.recipes import RECIPES
+from poseauth.windows import cut_windows
+
+ENROL_S, N_ENROL, COHORT_S, TEST_S = 40.0, 3, 30.0, 20.0
+
+
+def accuracies(number: int, recipe: str) -> dict[str, float]:
+    """Shares of windows told right, and of clips by the vote, after enrolling one speaker."""
+    order = [STYLES[(number + i) % len(STYLES)] for i in range(len(STYLES))]
+    seeds = iter(range(1000 * number, 1000 * (number + 1)))
+    own = [speak(order[0], duration_s=ENROL_S, seed=next(seeds)) for _ in range(N_ENROL)]
+    others = [
+        Negative(speak(style, duration_s=COHORT_S, seed=next(seeds)), style.name, "impostor")
+        for style in order[1:3]
+        for _ in range(2)
+    ]
+    started = time.perf_counter()
+    profile = enrol(order[0].name, own, others, recipe=RECIPES[recipe])
+    seconds = time.perf_counter() - started
+    network = load_network(profile, device="cpu")
+    windows_right, clips_right = [], []
+    for style in order:
+        scores = score_windows(network, cut_windows(speak(style, duration_s=TEST_S, seed=next(seeds))).keypoints)
+        right = (scores > 0.5) == (style is order[0])
+        windows_right.append(float(right.mean()))
+        clips_right.append(float(right.mean() > 0.5))
+    return {
+        "seconds": seconds,
+        "windows, same speaker": windows_right[0],
+        "windows, others in training": sum(windows_right[1:3]) / 2,
+        "windows, strangers": sum(windows_right[3:]) / len(windows_right[3:]),
+        "clips": sum(clips_right) / len(clips_right),
+    }
+
+
+@click.command(help=__doc__)
+@click.option("--recipe", "recipes", multiple=True, default=["default", "paper"])
+@click.option("--speakers", default=2)
+@click.option("--json", "out", type=click.Path(path_type=Path))
+def main(recipes: tuple[str, ...], speakers: int, out: Path | None) -> None:
+    rows = []
+    for recipe in recipes:
+        for number in range(speakers):
+            row = accuracies(number, recipe)
+            rows.append({"recipe": recipe, "speaker": STYLES[number].name, **row})
+            told = ", ".join(f"{name} {value:.0%}" for name, value in row.items() if name != "seconds")
+            click.echo(f"{recipe:<8} {STYLES[number].name:<10} {row['seconds']:6.0f} s  {told}")
+    if out:
+        out.write_text(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()
