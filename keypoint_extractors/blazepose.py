@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.system_libraries import told_what_is_missing
-from keypoint_extractors.video import sha256_of
 from poseauth.arrays import UInt8Array
 from poseauth.errors import ExtractorMissingError
 from poseauth.keypoints import BLAZEPOSE33_ORDER, ExtractorFingerprint, select_twelve
@@ -51,7 +51,7 @@ def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> Extracto
     return ExtractorFingerprint(
         name="mediapipe",
         version=version,
-        weights_sha256="+".join(sha256_of(folder / name) for name in _MODELS),
+        weights_sha256="+".join(file_sha256(folder / name) for name in _MODELS),
         options={"min_confidence": min_confidence, "min_visibility": _MIN_VISIBILITY},
     )
 

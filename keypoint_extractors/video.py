@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keypoint_extractors.digest import file_sha256
 from poseauth.arrays import UInt8Array
 from poseauth.errors import VideoError
 from poseauth.keypoints import Coverage
@@ -32,7 +32,6 @@ VIDEO_SUFFIXES = frozenset(
 # dash, sdp, image sequences) are not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mxf,flv,asf,ogg,nut"
 _MAX_MEGAPIXELS = 8192 * 8192 / 1e6
-_HASH_BLOCK = 1 << 20
 _MAX_FAILED_IN_A_ROW = 50
 
 
@@ -63,14 +62,10 @@ def sha256_of(path: Path) -> str:
     VideoError
         If the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            while block := stream.read(_HASH_BLOCK):
-                digest.update(block)
+        return file_sha256(path)
     except OSError as error:
         raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 class VideoReader:

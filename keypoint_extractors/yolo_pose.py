@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
-from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, file_sha256, find_weights, load_pose_network
+from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, find_weights, load_pose_network
 from poseauth.arrays import Float32Array, UInt8Array
 from poseauth.errors import ExtractorError, ExtractorMissingError
 from poseauth.keypoints import COCO17_ORDER, ExtractorFingerprint, select_twelve

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import platformdirs
 
+from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from poseauth.errors import ExtractorError, StorageError, WeightsNotFoundError
 
@@ -20,7 +20,6 @@ DEFAULT_WEIGHTS = "yolo26m-pose"
 WEIGHTS_VARIABLE = "POSEAUTH_WEIGHTS"
 SUFFIX = ".pt"
 N_COCO_KEYPOINTS = 17
-_CHUNK_BYTES = 1 << 20
 
 
 def weights_cache() -> Path:
@@ -116,15 +115,6 @@ def _download(file_name: str) -> Path:
         if offline is not None:
             os.environ["YOLO_OFFLINE"] = offline
     return target
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
     """Plain values for JSON; every key says its unit and its direction."""
     decision = result.decision
     scores, starts = result.window_scores, result.window_start_s
+    coverage = result.provenance.coverage.fraction if result.provenance and result.provenance.coverage else None
     return {
         "schema_version": SCHEMA_VERSION,
         "source": result.source,
@@ -135,6 +136,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "n_votes_fake": decision.n_fake_votes if decision else None,
         "mean_score_higher_is_more_like_person": round(decision.mean_score, 6) if decision else None,
         "seconds_analysed": round(decision.seconds_analysed, 3) if decision else 0.0,
+        "coverage": None if coverage is None else round(coverage, 4),
         "reasons": list(result.reasons),
         "caveats": list(result.caveats),
         "scope": SCOPE,
@@ -173,9 +175,6 @@ CSV_COLUMNS = (
 def as_row(result: Verification) -> dict[str, str]:
     """One line of a table, by `CSV_COLUMNS`; empty where there is nothing to say."""
     plain = as_dict(result)
-    provenance = result.provenance
-    coverage = provenance.coverage.fraction if provenance and provenance.coverage else None
-    plain["coverage"] = None if coverage is None else round(coverage, 4)
-    plain["n_people_ignored"] = provenance.n_people_ignored if provenance else None
+    plain["n_people_ignored"] = result.provenance.n_people_ignored if result.provenance else None
     plain["reasons"], plain["caveats"] = "; ".join(result.reasons), "; ".join(result.caveats)
     return {name: "" if plain[name] is None else str(plain[name]) for name in CSV_COLUMNS}

@@ -32,3 +32,14 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("POSEAUTH_HOME", str(tmp_path / "own-home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own-cache"))
     monkeypatch.delenv("POSEAUTH_WEIGHTS", raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny networks on many threads wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -6,39 +6,13 @@ import hashlib
 
 import numpy as np
 import pytest
-import torch
 
 from person_profiles.enrolment import Negative, enrol
 from poseauth.keypoints import ExtractorFingerprint, Provenance, keypoint_sequence
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
+from tests.known_body import BODY
 
-BODY = np.array(
-    [
-        [320, 100],  # nose
-        [320, 140],  # neck
-        [280, 140],  # right shoulder
-        [260, 200],  # right elbow
-        [270, 250],  # right wrist
-        [360, 140],  # left shoulder
-        [380, 200],  # left elbow
-        [370, 250],  # left wrist
-        [310, 90],  # right eye
-        [330, 90],  # left eye
-        [300, 95],  # right ear
-        [340, 95],  # left ear
-    ],
-    np.float32,
-)
 YOLO = ExtractorFingerprint("yolo", "8.4.100", "ab" * 32, {"imgsz": 640, "conf": 0.3})
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Tiny networks on many threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def speech_of(name, *, frequency_hz=0.5, duration_s=9.0, digest=True, extractor=YOLO, hidden=(), x=0.0, **provenance):
