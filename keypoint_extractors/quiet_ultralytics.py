@@ -46,9 +46,9 @@ def import_ultralytics(submodule: str = "") -> ModuleType:
         If ultralytics, or a package or system library it needs, is not there.
     """
     name = f"ultralytics.{submodule}" if submodule else "ultralytics"
-    if name in sys.modules and all(os.environ.get(key) == value for key, value in SWITCHES.items()):
-        return importlib.import_module(name)
     with told_what_is_missing("ultralytics, which the extractor yolo needs,", _ADVICE):
+        if name in sys.modules and all(os.environ.get(key) == value for key, value in SWITCHES.items()):
+            return importlib.import_module(name)
         # Before ultralytics sets OMP_NUM_THREADS=1, which OpenMP reads once.
         torch = importlib.import_module("torch")
         cv2 = importlib.import_module("cv2")
