@@ -16,7 +16,7 @@ from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
 from poseauth.models import PERSON, score_windows, weights_of
 from poseauth.recipes import RECIPES, Recipe
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
-from poseauth.surrogates import surrogate_impostors
+from poseauth.surrogates import mirror_images, surrogate_impostors
 from poseauth.training import Epoch, LabelledWindows, train
 from poseauth.windows import WindowOptions, Windows, cut_windows
 
@@ -104,7 +104,7 @@ def enrol(
     others_train = [clip for clip in others if clip not in others_test]
     validation = _labelled(own_test, others_test, rng) if own_test else None
     learnt = train(
-        _labelled(own_train, others_train, rng),
+        _lesson(own_train, others_train, recipe, rng),
         recipe,
         validation=validation,
         seed=seed,
@@ -116,7 +116,7 @@ def enrol(
         scores = score_windows(learnt.model, validation.windows)
         self_test = _self_test(scores, validation, len(own_test), len(others_test), unknown=unknown)
     if validation is not None and recipe.training.refit:
-        learnt = train(_labelled(own, others, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
+        learnt = train(_lesson(own, others, recipe, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
     return Profile(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -211,6 +211,18 @@ def _hold_out(
         n_others = max(1, round(share * len(others)))
         return own_test, [others[i] for i in rng.permutation(len(others))[:n_others]], False
     return [], [], False
+
+
+def _lesson(own: Sequence[_Clip], others: Sequence[_Clip], recipe: Recipe, rng: np.random.Generator) -> LabelledWindows:
+    """What is learnt from: the labelled windows and, where the recipe says so, their mirror images as more people."""
+    labelled = _labelled(own, others, rng)
+    if not recipe.training.mirror_images:
+        return labelled
+    n_classes = int(labelled.classes.max()) + 1
+    return LabelledWindows(
+        np.concatenate([labelled.windows, mirror_images(labelled.windows)]),
+        np.concatenate([labelled.classes, labelled.classes + np.int32(n_classes)]),
+    )
 
 
 def _labelled(own: Sequence[_Clip], others: Sequence[_Clip], rng: np.random.Generator) -> LabelledWindows:

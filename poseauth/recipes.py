@@ -77,6 +77,8 @@ class TrainingOptions:
         Limit of the gradient's norm.
     balanced : bool
         Whether windows are weighted so that the person and all the others together count alike.
+    mirror_images : bool
+        Whether the mirror image of everybody, the person too, is one more class of somebody else.
     held_out : float
         Share of the videos held out for validation, 0 to 0.5; whole videos only.
     select_best : bool
@@ -94,6 +96,7 @@ class TrainingOptions:
     weight_decay: float = 1e-4
     clip_norm: float = 0.25
     balanced: bool = True
+    mirror_images: bool = True
     held_out: float = 0.2
     select_best: bool = False
     refit: bool = True
@@ -134,6 +137,7 @@ RECIPES: Mapping[str, Recipe] = {
             weight_decay=1e-4,
             clip_norm=0.25,
             balanced=False,
+            mirror_images=False,
             held_out=0.1,
             select_best=True,
             refit=False,

@@ -1,4 +1,4 @@
-"""Surrogate impostors: a person's own movement with the coupling between the joints broken."""
+"""People who do not exist, made from those who do: joints uncoupled, or left and right exchanged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from poseauth.keypoints import (
     L_EAR,
     L_ELBOW,
     L_EYE,
+    L_SHOULDER,
     L_WRIST,
     NECK,
     NOSE,
     R_EAR,
     R_ELBOW,
     R_EYE,
+    R_SHOULDER,
     R_WRIST,
 )
 
 _STREAMS = ((NOSE, R_EYE, L_EYE, R_EAR, L_EAR), (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
 
+_MIRROR_ORDER = (
+    NOSE, NECK, L_SHOULDER, L_ELBOW, L_WRIST, R_SHOULDER, R_ELBOW, R_WRIST, L_EYE, R_EYE, L_EAR, R_EAR
+)  # fmt: skip
 MIN_WINDOWS = len(_STREAMS)
 """Each stream of a surrogate comes from another window."""
 
@@ -60,3 +65,24 @@ def surrogate_impostors(windows: Float32Array, *, rng: np.random.Generator) -> F
         for stream, donor in zip(_STREAMS, donors, strict=True):
             mixed[i][:, list(stream)] = relative[donor][:, list(stream)]
     return np.asarray(mixed + neck[:, :, None, :], dtype=np.float32)
+
+
+def mirror_images(windows: Float32Array) -> Float32Array:
+    """The same windows in a mirror: what the right hand did, the left does, on the other side of the picture.
+
+    Nobody is their own mirror image: the hand that leads, the side the head leans to, are a person's own. So a mirror
+    image serves as somebody else, and every person known gives the network two.
+
+    Parameters
+    ----------
+    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+        NaN where missing.
+
+    Returns
+    -------
+    np.ndarray [shape=(N, 150, 12, 2)], float32
+        x is negative: the features do not depend on the place in the picture.
+    """
+    mirrored = windows[:, :, list(_MIRROR_ORDER)].copy()
+    mirrored[..., 0] *= -1
+    return mirrored

@@ -47,7 +47,15 @@ def yolo():
 
 
 def tiny_recipe(**training):
-    options = {"epochs": 2, "min_steps": 0, "batch_size": 16, "learning_rate": 1e-2, "held_out": 0.34, **training}
+    options = {
+        "epochs": 2,
+        "min_steps": 0,
+        "batch_size": 16,
+        "learning_rate": 1e-2,
+        "held_out": 0.34,
+        "mirror_images": False,
+        **training,
+    }
     return Recipe("tiny", Architecture(hidden=8, layers=1, dropout=0.0), TrainingOptions(**options))
 
 

@@ -111,6 +111,17 @@ def test_everybody_else_is_a_class_of_their_own(lessons, placed, tiny):
     assert classes == {10: {1}, 11: {1}, 12: {2}}
 
 
+def test_mirror_images_are_people_of_their_own_in_what_is_learnt_and_not_in_what_is_tested(lessons, placed, tiny):
+    own, negatives = placed(3, "abc")
+    enrol("Ada", own, negatives, recipe=tiny(mirror_images=True, refit=False))
+    (taught,), (held,) = lessons.taught, lessons.held
+    assert {-number for number in taught if number < 0} == {number for number in taught if number > 0}
+    classes = {number: set(of_video) for number, of_video in taught.items() if number}
+    assert all(not classes[number] & classes[-number] for number in classes)
+    assert all(0 not in of_video for number, of_video in classes.items() if number < 0)
+    assert all(number >= 0 for number in held)
+
+
 def test_a_person_of_whom_all_videos_are_held_out_is_new_to_the_network(lessons, placed, tiny):
     own, negatives = placed(3, "aabbcc")
     profile = enrol("Ada", own, negatives, recipe=tiny(refit=False))

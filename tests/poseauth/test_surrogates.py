@@ -1,4 +1,4 @@
-"""Movement of nobody: each stream is the person's own, from three moments at once."""
+"""Movement of nobody: the person's own streams from three moments at once, or everybody's mirror image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from poseauth.features import to_torso
-from poseauth.keypoints import NECK
-from poseauth.surrogates import surrogate_impostors
+from poseauth.keypoints import L_WRIST, NECK, NOSE, R_WRIST
+from poseauth.surrogates import mirror_images, surrogate_impostors
 
 HEAD, RIGHT_ARM, LEFT_ARM = [0, 8, 9, 10, 11], [3, 4], [6, 7]
 SHOULDERS = [2, 5]
@@ -86,3 +86,17 @@ def test_the_persons_windows_are_left_as_they_were(windows):
     before = windows.copy()
     surrogate_impostors(windows, rng=np.random.default_rng(1))
     np.testing.assert_array_equal(windows, before)
+
+
+def test_a_mirror_image_exchanges_left_and_right_and_turns_x(beating):
+    windows = beating(2, 1.0)
+    mirrored = mirror_images(windows)
+    np.testing.assert_array_equal(mirrored[:, :, R_WRIST, 0], -windows[:, :, L_WRIST, 0])
+    np.testing.assert_array_equal(mirrored[:, :, L_WRIST, 1], windows[:, :, R_WRIST, 1])
+    np.testing.assert_array_equal(mirrored[:, :, NOSE, 1], windows[:, :, NOSE, 1])
+
+
+def test_the_mirror_image_of_a_mirror_image_is_the_window_itself(beating):
+    windows = beating(2, 1.0)
+    windows[0, :30, L_WRIST] = np.nan
+    np.testing.assert_array_equal(mirror_images(mirror_images(windows)), windows)
