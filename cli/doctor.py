@@ -41,10 +41,10 @@ def doctor(home: Any, weights: str | None, device: str, allow_download: bool, **
             click.secho(f"  {package}: not installed", fg="yellow")
     click.echo("device: " + ("CUDA" if cuda_is_available() else "CPU (torch sees no CUDA device)"))
     able = 0
-    for name, make in EXTRACTORS.items():
+    for name in ("yolo", "mediapipe"):
         options = ExtractorOptions(weights, device if name == "yolo" else "auto", allow_download)
         try:
-            extractor = make(options)
+            extractor = EXTRACTORS[name](options)
             extractor.open_estimator().close()
         except PoseAuthError as error:
             click.secho(f"extractor {name}: cannot run. {error}", fg="yellow")

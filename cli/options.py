@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from person_profiles.store import ProfileStore
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-EXTRACTOR_CHOICES = ("auto", "yolo", "mediapipe")
+EXTRACTOR_CHOICES = ("auto", "yolo", "mediapipe", "openpose")
 
 
 def together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:

@@ -65,8 +65,19 @@ def _mediapipe(options: ExtractorOptions) -> Extractor:
     return Extractor("mediapipe", blazepose_fingerprint(), BlazePose)
 
 
-EXTRACTORS: Mapping[str, Callable[[ExtractorOptions], Extractor]] = {"yolo": _yolo, "mediapipe": _mediapipe}
-"""Every extractor that sees videos. OpenPose's folders and keypoint files are read without one: `sources`."""
+def _openpose(options: ExtractorOptions) -> Extractor:
+    raise ExtractorError(
+        "openpose reads folders of JSON, not videos. Run OpenPose with --write_json FOLDER --model_pose COCO and give "
+        "the folder in place of the video"
+    )
+
+
+EXTRACTORS: Mapping[str, Callable[[ExtractorOptions], Extractor]] = {
+    "yolo": _yolo,
+    "mediapipe": _mediapipe,
+    "openpose": _openpose,
+}
+"""Every extractor by its name. OpenPose's folders and keypoint files are read by `sources`, without any of these."""
 
 EXTRACTOR_NAMES = ("auto", *EXTRACTORS)
 

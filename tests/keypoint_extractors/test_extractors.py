@@ -9,7 +9,7 @@ from keypoint_extractors import registry
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.openpose_json import write_openpose_folder
-from keypoint_extractors.registry import EXTRACTORS, ExtractorOptions, choose_extractor
+from keypoint_extractors.registry import ExtractorOptions, choose_extractor
 from keypoint_extractors.sources import SourceReader
 from poseauth.errors import ExtractorError, ExtractorMissingError, WeightsNotFoundError
 from poseauth.keypoints import L_SHOULDER, NOSE, R_SHOULDER
@@ -145,8 +145,14 @@ def test_weights_that_were_asked_for_and_are_missing_are_no_reason_for_another_e
 
 
 def test_an_unknown_extractor_and_a_device_that_cannot_be_are_refused():
-    with pytest.raises(ExtractorError, match="there is no extractor 'posenet'; there are auto, yolo, mediapipe"):
+    with pytest.raises(
+        ExtractorError, match="there is no extractor 'posenet'; there are auto, yolo, mediapipe, openpose"
+    ):
         choose_extractor("posenet")
     with pytest.raises(ExtractorError, match="mediapipe runs on the CPU only"):
         choose_extractor("mediapipe", ExtractorOptions(device="cuda"))
-    assert set(EXTRACTORS) == {"yolo", "mediapipe"}
+
+
+def test_openpose_on_a_video_is_told_how_to_get_there():
+    with pytest.raises(ExtractorError, match=r"openpose reads folders of JSON.*--write_json"):
+        choose_extractor("openpose")
