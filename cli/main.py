@@ -18,6 +18,7 @@ _COMMANDS = {
     "enroll": "Learn how a person moves from their videos.",
     "verify": "Say whether a clip moves like an enrolled person.",
     "profiles": "List, show, export, import and remove enrolled people.",
+    "evaluate": "Error rates with confidence intervals on labelled clips.",
     "doctor": "Say what can run here, what is missing and how to get it.",
 }
 

@@ -1,13 +1,14 @@
 """Plain statistics that a profile has to beat: what the set-up, the pose and the missing keypoints give away alone.
 
-None of them is trained in the sense of a network, none looks at more than one window at a time, and everything is fitted on
-the enrolment side. Where one of them comes close to the profile, the profile may have learnt the set-up and not the person.
+None of them is a network, none looks at more than one window at a time, and everything is fitted on the enrolment side.
+Where one of them comes close to the profile, the profile may have learnt the set-up and not the person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import numpy as np
@@ -121,7 +122,7 @@ def missing_pattern(windows: Float32Array) -> Float64Array:
     """Share of frames in which each keypoint is missing, and how often it comes and goes: [shape=(N, 24)]."""
     missing = ~np.isfinite(windows).all(axis=-1)
     changes = (missing[:, 1:] != missing[:, :-1]).mean(axis=1)
-    return np.concatenate([missing.mean(axis=1), changes], axis=1).astype(np.float64)
+    return np.asarray(np.concatenate([missing.mean(axis=1), changes], axis=1), dtype=np.float64)
 
 
 def posture_distribution(windows: Float32Array) -> Float64Array:
@@ -195,7 +196,7 @@ class _LogisticScorer:
 
 
 class _WhitenedCosine:
-    """Cosine to the person's mean after within-class covariance normalisation, less that to the nearest other person.
+    """Cosine to the person's mean after within-class covariance normalisation.
 
     WCCN: Hatch, Kajarekar and Stolcke, Interspeech 2006; Dehak et al., IEEE TASLP 19(4), 2011. The covariance within
     people is pooled over the enrolment side and shrunk (Ledoit and Wolf, J. Multivariate Analysis 88, 2004); the origin
@@ -219,7 +220,7 @@ class _WhitenedCosine:
         covariance, _ = ledoit_wolf(within, assume_centered=True)
         values, vectors = np.linalg.eigh(covariance)
         self._whitening = vectors / np.sqrt(np.maximum(values, 1e-9))
-        # With nobody else there is no origin between people: that of the scaler, the person's own mean, would leave none.
+        # With nobody else there is no origin between people, and no direction: the distance to the person is left.
         self._origin = means.mean(axis=0) if len(people) > 1 else np.zeros(means.shape[1])
         self._person = self._directions(means[:1])[0] if len(people) > 1 else None
 
@@ -278,10 +279,7 @@ def _band_shares(series: Float64Array) -> Float64Array:
     """Log share of each coordinate's movement in each band of `BAND_EDGES_HZ`."""
     power = np.abs(np.fft.rfft(_centred(series) * np.hanning(WINDOW_FRAMES)[None, :, None], axis=1)) ** 2
     frequency = np.fft.rfftfreq(WINDOW_FRAMES, 1 / FPS)
-    bands = [
-        power[:, (frequency > low) & (frequency <= high)].sum(axis=1)
-        for low, high in zip(BAND_EDGES_HZ[:-1], BAND_EDGES_HZ[1:], strict=True)
-    ]
+    bands = [power[:, (frequency > low) & (frequency <= high)].sum(axis=1) for low, high in pairwise(BAND_EDGES_HZ)]
     total = np.maximum(sum(bands), 1e-12)
     return np.concatenate([np.log(np.maximum(band / total, _SMALLEST)) for band in bands], axis=1)
 

@@ -16,6 +16,7 @@ PoseAuthError
 │   ├── ProfileDamagedError     a file of the profile is missing, changed or of a later format
 │   └── ExtractorMismatchError  the clip's keypoints come from another extractor than the profile's
 ├── EnrolmentError              the given videos cannot make a profile
+│   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -86,6 +87,10 @@ class ExtractorMismatchError(ProfileError):
 
 class EnrolmentError(PoseAuthError):
     """The given videos cannot make a profile."""
+
+
+class TrialOverlapError(EnrolmentError):
+    """A test clip and an enrolled one are the same recording, or of the same session: figures from it would flatter."""
 
 
 class StorageError(PoseAuthError):

@@ -18,12 +18,14 @@ import numpy as np
 
 from poseauth.errors import KeypointFileError, StorageError
 from poseauth.keypoints import (
+    COCO17_ORDER,
     N_KEYPOINTS,
     Coverage,
     ExtractorFingerprint,
     KeypointSequence,
     Provenance,
     keypoint_sequence,
+    select_twelve,
 )
 from poseauth.windows import WINDOW_FRAMES, WindowOptions, cut_windows
 
@@ -37,6 +39,9 @@ ARCHIVE_ERRORS = (
 )  # fmt: skip
 """What reading a damaged or hostile zip can raise."""
 _MAX_META_BYTES = 1 << 20
+COCO17_ARRAYS = ("xy", "conf", "fps")
+COCO17_MIN_CONFIDENCE = 0.5
+"""In the plain form a keypoint below this counts as undetected."""
 _ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 
 
@@ -56,12 +61,17 @@ def write_keypoints(sequence: KeypointSequence, path: Path) -> None:
 def read_keypoints(path: Path) -> KeypointSequence:
     """Read a keypoint file; every promise of the format is checked, nothing in it is run.
 
+    A file of the plain form `COCO17_ARRAYS` is taken too: `xy` (T, 17, 2) px and `conf` (T, 17) in COCO-17 order and
+    `fps`, without a word on where they come from.
+
     Raises
     ------
     KeypointFileError
         If the file is damaged, of another layout or of a later format.
     """
-    arrays = read_npz(path, (*_ARRAYS, "meta"))
+    arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO17_ARRAYS)
+    if "xy" in arrays:
+        return _from_coco17(path, arrays)
     try:
         meta = json.loads(str(arrays["meta"][()]))
         version = meta["format_version"]
@@ -72,6 +82,18 @@ def read_keypoints(path: Path) -> KeypointSequence:
         raise KeypointFileError(f"{path}: its description (meta) cannot be read: {error}") from error
     try:
         return keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
+    except (ValueError, TypeError) as error:
+        raise KeypointFileError(f"{path}: {error}") from error
+
+
+def _from_coco17(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:
+    xy, conf, fps = (arrays[name] for name in COCO17_ARRAYS)
+    try:
+        if xy.shape != (len(conf), 17, 2) or conf.shape != (len(xy), 17) or not 1 <= float(fps) <= 1000:
+            raise ValueError(f"xy {xy.shape}, conf {conf.shape} and fps {fps} do not make a COCO-17 series")
+        keypoints, confidence = select_twelve(xy, np.where(conf >= COCO17_MIN_CONFIDENCE, conf, 0.0), COCO17_ORDER)
+        times = np.arange(len(xy)) / float(fps)
+        return keypoint_sequence(keypoints, confidence, times, provenance=Provenance(path.name))
     except (ValueError, TypeError) as error:
         raise KeypointFileError(f"{path}: {error}") from error
 
@@ -164,8 +186,10 @@ def _discard(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]]:
+def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
     """Read named arrays of an `.npz`, never unpickling, refusing sizes beyond `MAX_FRAMES` before unpacking.
+
+    Where the file has not all of `names`, but all of `or_else`, it gives those.
 
     Raises
     ------
@@ -181,6 +205,8 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray[Any, An
                         f"{path}: {member.filename} claims {member.file_size} bytes; {limit} at most"
                     )
         with np.load(path, allow_pickle=False) as archive:
+            if or_else and set(or_else) <= set(archive.files) and not set(names) <= set(archive.files):
+                names = or_else
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise KeypointFileError(

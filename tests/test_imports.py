@@ -36,7 +36,7 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_weights.py",
 }
 HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
 
 
 def sources(folder):

@@ -12,7 +12,7 @@ import pytest
 from keypoint_extractors import sources
 from poseauth.keypoint_files import read_keypoints
 
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

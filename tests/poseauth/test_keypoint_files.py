@@ -366,3 +366,45 @@ def test_a_methods_csv_that_cannot_be_written_is_named(two_windows, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match=r"clip\.csv cannot be written"):
         write_method_csv(two_windows, tmp_path / "file" / "clip.csv")
+
+
+@pytest.fixture
+def coco17(tmp_path):
+    def write(n_frames=40, **changes):
+        rng = np.random.default_rng(0)
+        arrays = {
+            "xy": rng.uniform(0, 500, (n_frames, 17, 2)).astype(np.float32),
+            "conf": np.full((n_frames, 17), 0.9, np.float32),
+            "fps": np.float32(25.0),
+            **changes,
+        }
+        np.savez(tmp_path / "plain.npz", **arrays)
+        return tmp_path / "plain.npz", arrays
+
+    return write
+
+
+def test_a_plain_coco17_file_is_read_in_the_order_of_the_twelve(coco17):
+    path, arrays = coco17()
+    found = read_keypoints(path)
+    np.testing.assert_array_equal(found.keypoints[:, R_WRIST], arrays["xy"][:, 10])
+    np.testing.assert_allclose(found.keypoints[:, 1], (arrays["xy"][:, 5] + arrays["xy"][:, 6]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(found.timestamps_s, np.arange(40) / 25)
+    assert found.provenance.extractor is None
+
+
+def test_in_a_plain_file_weak_keypoints_are_undetected(coco17):
+    conf = np.full((40, 17), 0.9, np.float32)
+    conf[:, 10] = 0.4
+    found = read_keypoints(coco17(conf=conf)[0])
+    assert not found.seen[:, R_WRIST].any()
+    assert found.seen[:, 0].all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fps": np.float32(0)}, {"fps": np.float32("nan")}, {"conf": np.ones((39, 17))}, {"xy": np.ones((40, 12, 2))}],
+)
+def test_a_plain_file_that_does_not_fit_together_is_refused(coco17, changes):
+    with pytest.raises(KeypointFileError, match=r"plain\.npz: .*COCO-17"):
+        read_keypoints(coco17(**changes)[0])

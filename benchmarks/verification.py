@@ -1,0 +1,156 @@
+"""Who moves? The protocols A, B and C on real people, open and closed set, for the profile and the plain baselines.
+
+Each line gives the AUC and the EER of clips with their 95 % intervals by recording; "matched" are the impostors filmed
+on the same day in the same room. The data are described in ../shared/data/README.md.
+
+    python benchmarks/verification.py [--scorers profile,position,...] [--protocols A,B,C] [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from person_profiles.error_rates import Figures, clip_rows, figures_of, window_rows
+from person_profiles.scorers import BaselineScorer, ProfileScorer, Scorer
+from person_profiles.trials import Enrolment, Trial, run_trials, with_known_people
+from poseauth.baselines import BASELINES
+from poseauth.keypoint_files import read_keypoints
+from poseauth.keypoints import KeypointSequence
+from poseauth.metrics import Estimate
+from poseauth.models import choose_device
+from poseauth.recipes import RECIPES
+
+PROTOCOLS = Path(__file__).resolve().parents[1] / "../shared/data/protocols"
+MATCHED = "same-pair"
+QUICK_EVERY = 3
+"""With --quick, one recording of so many of each person and session."""
+
+
+def read_protocol(folder: Path, *, quick: bool) -> tuple[list[Enrolment], list[Trial]]:
+    """Both tables of a protocol with their recordings."""
+    read: dict[Path, KeypointSequence] = {}
+
+    def clip(row: dict[str, str]) -> KeypointSequence:
+        path = (folder / row["path"]).resolve()
+        if path not in read:
+            read[path] = read_keypoints(path)
+        return read[path]
+
+    enrolments = [Enrolment(row["person"], row["session"], clip(row)) for row in _rows(folder / "enrol.csv", quick)]
+    trials = [
+        Trial(
+            claimed=row["person"],
+            sequence=clip(row),
+            label=row["label"],
+            actual=row["person"] if row["label"] == "genuine" else None,
+            attack=row["attack"] or None,
+            session=row["session"],
+        )
+        for row in _rows(folder / "trials.csv", quick)
+    ]
+    return enrolments, with_known_people(trials)
+
+
+def _rows(table: Path, quick: bool) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if quick:
+        clips = sorted({row["path"] for row in rows})
+        kept = set(clips[::QUICK_EVERY])
+        rows = [row for row in rows if row["path"] in kept]
+    return rows
+
+
+def run_one(
+    enrolments: Sequence[Enrolment], trials: Sequence[Trial], make_scorer: Callable[[int], Scorer], *, closed: bool,
+    seed: int, n_resamples: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Figures of one scorer on one protocol, over all impostors and the matched ones."""
+    started = time.perf_counter()
+    results = run_trials(enrolments, trials, closed=closed, make_scorer=make_scorer, seed=seed)
+    seconds = time.perf_counter() - started
+    clips, windows = clip_rows(results), window_rows(results)
+
+    def figures(rows: Any, attack: str | None = None) -> Figures:
+        return figures_of(rows, attack=attack, seed=seed, n_resamples=n_resamples)
+
+    return {
+        "clips": figures(clips),
+        "windows": figures(windows),
+        "matched_clips": figures(clips, MATCHED),
+        "matched_windows": figures(windows, MATCHED),
+        "calibration": clips.calibration,
+        "not_analysed": sum(result.scored is None for result in results),
+        "n_recordings": len(set(clips.recordings)),
+        "seconds": seconds,
+    }
+
+
+def scorer_of(name: str, recipe: str, device: str) -> Callable[[int], Scorer]:
+    if name == "profile":
+        return lambda seed: ProfileScorer(RECIPES[recipe], seed, device)
+    return lambda seed: BaselineScorer(name)
+
+
+def told(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "-"
+    if estimate.low is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
+
+
+@click.command(help=__doc__)
+@click.option("--scorers", default=f"profile,{','.join(BASELINES)}", show_default=True)
+@click.option("--protocols", default="A,B,C", show_default=True)
+@click.option("--closed/--no-closed", default=True, show_default=True, help="Also run the closed set.")
+@click.option("--recipe", type=click.Choice(list(RECIPES)), default="default", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--resamples", default=1000, show_default=True)
+@click.option("--quick", is_flag=True, help="A third of the recordings: shows that it runs, not how good it is.")
+@click.option("--json", "out", type=click.Path(path_type=Path))
+def main(
+    scorers: str, protocols: str, closed: bool, recipe: str, seed: int, device: str, resamples: int, quick: bool,
+    out: Path | None,
+) -> None:  # fmt: skip
+    names = [name.strip() for name in scorers.split(",")]
+    unknown = [name for name in names if name != "profile" and name not in BASELINES]
+    if unknown:
+        raise click.UsageError(f"no scorer is called {', '.join(unknown)}; profile, {', '.join(BASELINES)} are")
+    device = str(choose_device(device))
+    columns = ("clip AUC", "clip EER", "matched AUC", "matched EER")
+    click.echo(f"{'':<3}{'scorer':<17}{'set':<8}" + "".join(f"{column:<22}" for column in columns))
+    rows = []
+    for protocol in protocols.split(","):
+        folder = PROTOCOLS / protocol.strip()
+        if not folder.is_dir():
+            raise click.UsageError(f"{folder} is not here; the data are described in ../shared/data/README.md")
+        enrolments, trials = read_protocol(folder, quick=quick)
+        for name in names:
+            for is_closed in (False, True) if closed else (False,):
+                found = run_one(
+                    enrolments, trials, scorer_of(name, recipe, device), closed=is_closed, seed=seed,
+                    n_resamples=resamples,
+                )  # fmt: skip
+                shown = (
+                    found["clips"].auc, found["clips"].eer, found["matched_clips"].auc, found["matched_clips"].eer
+                )  # fmt: skip
+                side = "closed" if is_closed else "open"
+                click.echo(f"{protocol:<3}{name:<17}{side:<8}" + "".join(f"{told(one):<22}" for one in shown))
+                plain = {key: value.as_dict() if isinstance(value, Figures) else value for key, value in found.items()}
+                rows.append({"protocol": protocol, "scorer": name, "set": side, **plain})
+    if out:
+        about = {"recipe": recipe, "seed": seed, "resamples": resamples, "quick": quick}
+        out.write_text(json.dumps({**about, "rows": rows}, indent=2, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

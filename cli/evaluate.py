@@ -1,0 +1,246 @@
+"""`poseauth evaluate`: error rates with confidence intervals on labelled clips."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poseauth.errors import InputError
+from poseauth.recipes import RECIPES
+
+from .evaluation_report import draw, report, score_list, summary, write_json, write_scores
+from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store
+from .reading import SOME_FAILED, read_each, reason, warn
+
+if TYPE_CHECKING:
+    from person_profiles.scorers import FittedScorer
+    from person_profiles.store import ProfileStore
+    from person_profiles.trials import Enrolment, Trial, TrialProgress, TrialScore
+    from poseauth.keypoints import KeypointSequence
+
+ENROL_COLUMNS = ("person", "path", "session")
+TRIAL_COLUMNS = ("person", "path", "label")
+LABELS = ("genuine", "impostor", "fake")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of a table: `cells` by column, and the clip, found from the table's own folder."""
+
+    number: int
+    path: Path
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells.get(column, "")
+
+
+@click.command(
+    help="""Measure error rates on labelled clips.
+
+Everybody in the first table (columns person, path, session) is enrolled, and every row of the second is tried: person
+= the claimed one, path, label = genuine, impostor or fake; where known attack, session, and actual = who moves in it.
+Paths are videos or keypoint files, relative to the table. An impostor's person is left out of the claimed person's
+training; they are known by the column actual, or because the same clip is somebody's genuine one. Without --enrol
+the profiles that exist are used as they are. Nothing is computed if the two tables share a recording, a copy of
+one, or a person's session.
+
+\b
+Example:
+  poseauth evaluate --enrol enrol.csv --trials trials.csv --json out.json
+  poseauth evaluate --trials trials.csv --scores scores.csv --plots plots/
+
+\b
+Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each named)."""
+)
+@click.option("--enrol", "enrol_table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("--trials", "trial_table", required=True, type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything here.")
+@click.option("--scores", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write each trial's score.")
+@click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Folder for DET, Tippett, calibration.")
+@click.option("--closed", is_flag=True, help="Let the impostors' people serve in training: flatters the figures.")
+@click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="default", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every training and of the intervals.")
+@click.option("--resamples", type=click.IntRange(min=1), default=1000, show_default=True, help="For the intervals.")
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@extractor_options
+@home_option
+def evaluate(
+    enrol_table: Path | None,
+    trial_table: Path,
+    json_path: Path | None,
+    csv_path: Path | None,
+    plots: Path | None,
+    closed: bool,
+    recipe_name: str,
+    seed: int,
+    resamples: int,
+    extractor: str,
+    home: Path | None,
+    **reader_options: Any,
+) -> int:
+    """Read both tables and their clips, enrol, try, and tell."""
+    enrol_rows = _read_table(enrol_table, ENROL_COLUMNS) if enrol_table else []
+    trial_rows = _read_table(trial_table, TRIAL_COLUMNS)
+    _check_trial_rows(trial_rows)
+    if closed and not enrol_table:
+        raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
+    reader = open_reader(extractor, **reader_options)
+    clips, unread = _read_clips(reader, [row.path for row in (*enrol_rows, *trial_rows)])
+    reader.close()
+    rows, trials = _trials(trial_rows, clips)
+    device = _device(reader_options["device"])
+    if enrol_table:
+        mode = "closed" if closed else "open"
+        results = _enrol_and_try(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
+    else:
+        mode = "existing profiles"
+        results = _try_on_profiles(open_store(home), trials, device)
+    lost = [(row.cells, unread[row.path]) for row in trial_rows if row.path in unread]
+    told = report(results, mode=mode, seed=seed, n_resamples=resamples)
+    told["recipe"] = recipe_name if enrol_table else None
+    told["not_enrolled"] = [
+        {"person": row["person"], "path": row["path"], "reason": unread[row.path]}
+        for row in enrol_rows
+        if row.path in unread
+    ]
+    told["scores"] = score_list([row.cells for row in rows], results, lost)
+    told["n"]["not_analysed"] = sum(entry["score"] is None for entry in told["scores"])
+    if json_path:
+        write_json(json_path, told)
+    if csv_path:
+        write_scores(csv_path, told["scores"])
+    if plots:
+        draw(results, plots)
+    click.echo(summary(told))
+    return SOME_FAILED if unread or any(result.reason for result in results) else 0
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[_Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            table = csv.DictReader(stream)
+            missing = [name for name in columns if name not in (table.fieldnames or ())]
+            if missing:
+                raise click.UsageError(f"{path}: no column {', '.join(missing)}; {', '.join(columns)} are needed")
+            lines = [
+                (number, {key: (value or "").strip() for key, value in line.items() if isinstance(key, str)})
+                for number, line in enumerate(table, start=2)
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{path} is not a table in UTF-8: {error}") from error
+    rows = [_Row(number, path.parent / cells["path"], cells) for number, cells in lines if any(cells.values())]
+    for row in rows:
+        if not row["person"] or not row["path"]:
+            raise click.UsageError(f"{path}, line {row.number}: person or path is empty")
+    if not rows:
+        raise click.UsageError(f"{path} has no rows")
+    return rows
+
+
+def _check_trial_rows(rows: Iterable[_Row]) -> None:
+    met: dict[tuple[str, Path], _Row] = {}
+    for row in rows:
+        if row["label"] not in LABELS:
+            raise click.UsageError(f"line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
+        if row["actual"] and (row["label"] == "genuine") != (row["actual"] == row["person"]):
+            raise click.UsageError(
+                f"line {row.number}: a clip in which {row['actual']} moves cannot be {row['label']} for {row['person']}"
+            )
+        before = met.setdefault((row["person"], row.path), row)
+        if before is not row:
+            raise click.UsageError(f"lines {before.number} and {row.number} hold one clip against {row['person']}")
+
+
+def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, KeypointSequence], dict[Path, str]]:
+    """Every clip once; and why the others could not be read."""
+    clips, unread = {}, {}
+    for path, result in read_each(reader, list(dict.fromkeys(paths))):
+        if isinstance(result, InputError):
+            warn(path, result)
+            unread[path] = reason(path, result)
+        else:
+            clips[path] = result
+    return clips, unread
+
+
+def _trials(rows: Sequence[_Row], clips: Mapping[Path, KeypointSequence]) -> tuple[list[_Row], list[Trial]]:
+    """The trials that can be tried, and their rows."""
+    from person_profiles.trials import Trial, with_known_people
+
+    readable = [row for row in rows if row.path in clips]
+    trials = [
+        Trial(
+            claimed=row["person"],
+            sequence=clips[row.path],
+            label=row["label"],  # type: ignore[arg-type]
+            actual=row["person"] if row["label"] == "genuine" else row["actual"] or None,
+            attack=row["attack"] or None,
+            session=row["session"],
+        )
+        for row in readable
+    ]
+    return readable, with_known_people(trials)
+
+
+def _enrol_and_try(
+    rows: Sequence[_Row],
+    clips: Mapping[Path, KeypointSequence],
+    trials: Sequence[Trial],
+    *,
+    closed: bool,
+    recipe: str,
+    seed: int,
+    device: str,
+) -> list[TrialScore]:
+    from person_profiles.scorers import ProfileScorer
+    from person_profiles.trials import Enrolment, run_trials
+
+    enrolments = [Enrolment(row["person"], row["session"], clips[row.path]) for row in rows if row.path in clips]
+    unknown = {trial.sequence.provenance.source_name for trial in trials if trial.actual is None}
+    if unknown and not closed:
+        click.secho(
+            f"nobody knows who moves in {len(unknown)} impostor or fake clips ({', '.join(sorted(unknown)[:3])}, ...): "
+            "they count as people who are not enrolled. Name them in a column actual if they are",
+            fg="yellow",
+            err=True,
+        )
+    return run_trials(
+        enrolments,
+        trials,
+        closed=closed,
+        make_scorer=lambda number: ProfileScorer(RECIPES[recipe], number, device),
+        seed=seed,
+        on_progress=_say_training,
+    )
+
+
+def _say_training(progress: TrialProgress) -> None:
+    without = f" without {', '.join(progress.left_out)}" if progress.left_out else ""
+    click.echo(f"training {progress.n_done + 1} of {progress.n_trainings}: {progress.claimed}{without}", err=True)
+
+
+def _try_on_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) -> list[TrialScore]:
+    from person_profiles.scorers import ProfileInUse
+    from person_profiles.trials import Enrolment, run_on_profiles
+
+    fitted: dict[str, FittedScorer] = {}
+    learnt_from: list[Enrolment] = []
+    for person in sorted({trial.claimed for trial in trials}):
+        fitted[person] = ProfileInUse(store.load(person), device=device)
+        learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
+    return run_on_profiles(fitted, trials, learnt_from=learnt_from)
+
+
+def _device(name: str) -> str:
+    from poseauth.models import choose_device
+
+    try:
+        return str(choose_device(name))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,228 @@
+"""What `poseauth evaluate` tells: JSON, CSV, plots and a table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poseauth import __version__
+from poseauth.arrays import Float64Array
+from poseauth.errors import StorageError
+
+if TYPE_CHECKING:
+    from person_profiles.trials import TrialScore
+
+FORMAT_VERSION = 1
+_Plot = Callable[[Float64Array, Float64Array, Path], None]
+SCORE_COLUMNS = (
+    "person", "path", "label", "attack", "session", "actual", "left_out", "score", "n_windows", "reason"
+)  # fmt: skip
+DEFINITIONS = {
+    "scores": "log-odds of the person; of a clip the mean over its windows of 5 s without overlap; higher = more like "
+    "the person",
+    "open": "for each impostor's person known to be enrolled there is a training without them; a genuine clip is "
+    "scored under each of these trainings",
+    "auc": "over all pairs of a genuine and an impostor score of one training",
+    "auc_pooled": "over all pairs, whatever their trainings: as for one threshold over all people",
+    "eer": "one threshold over all people and trainings, on the convex hull of the ROC curve",
+    "fmr, fnmr, accuracy": "at log-odds 0; the verdict's further conditions are not applied",
+    "min_dcf": "p_target 0.01, both costs 1, divided by the cost of no scores at all",
+    "cllr": "bits, of the likelihood ratios named under calibration",
+    "cllr_min": "bits, after pool-adjacent-violators on the same trials",
+    "intervals": "95 %, percentile bootstrap over recordings; how people differ from one another is not in them",
+    "by_attack": "the impostors or fakes of one kind against the genuine clips under the same trainings",
+}
+_SHOWN = ("auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "cllr", "cllr_min")
+_SETS = {
+    "open": "open set: no impostor's person was learnt from",
+    "closed": "closed set: the impostors' people were learnt from, which flatters",
+    "existing profiles": "profiles as they are: who served in them as an impostor is not looked into",
+}
+
+
+def report(results: Sequence[TrialScore], *, mode: str, seed: int, n_resamples: int) -> dict[str, Any]:
+    """All figures as plain values; None stands for what cannot be told."""
+    from person_profiles.error_rates import attack_of, attacks_in, clip_rows, figures_of, window_rows
+
+    clips, windows = clip_rows(results), window_rows(results)
+
+    def both(attack: str | None = None) -> dict[str, Any]:
+        return {
+            name: figures_of(rows, attack=attack, seed=seed, n_resamples=n_resamples).as_dict()
+            for name, rows in (("clips", clips), ("windows", windows))
+        }
+
+    attacks = {
+        attack: [r for r in results if not r.trial.is_genuine and attack_of(r) == attack]
+        for attack in attacks_in(results)
+    }
+    return {
+        "format_version": FORMAT_VERSION,
+        "poseauth_version": __version__,
+        "set": mode,
+        "seed": seed,
+        "n_resamples": n_resamples,
+        "definitions": DEFINITIONS,
+        "calibration": {"clips": clips.calibration, "windows": windows.calibration},
+        "n": {
+            **{
+                label: len({r.number for r in results if r.trial.label == label})
+                for label in ("genuine", "impostor", "fake")
+            },
+            "people": len({r.trial.claimed for r in results}),
+            "recordings": len(set(clips.recordings)),
+            "trainings": len({r.training for r in results}),
+            "of_unknown_person": len({r.number for r in results if r.trial.actual is None}),
+        },
+        **both(),
+        "by_attack": {
+            attack: {"n_trials": len({r.number for r in of_kind}), **both(attack)}
+            for attack, of_kind in attacks.items()
+        },
+    }
+
+
+def score_list(
+    rows: Sequence[Mapping[str, str]],
+    results: Sequence[TrialScore],
+    lost: Iterable[tuple[Mapping[str, str], str]],
+) -> list[dict[str, Any]]:
+    """Every trial with its score (the mean over its trainings), those under each training, or why there is none.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The cells of the trials that were read, in the order of their numbers.
+    results : sequence of TrialScore
+        Of these.
+    lost : iterable of (mapping, str)
+        The cells of those that could not be read, and why.
+    """
+    found: dict[int, list[TrialScore]] = defaultdict(list)
+    for result in results:
+        found[result.number].append(result)
+    entries = []
+    for number, cells in enumerate(rows):
+        under = found[number]
+        scored = [result.scored for result in under if result.scored]
+        entries.append(
+            {
+                **_cells(cells),
+                "actual": under[0].trial.actual if under else None,
+                "score": sum(one.score for one in scored) / len(scored) if scored else None,
+                "n_windows": len(scored[0].window_scores) if scored else 0,
+                "reason": next((result.reason for result in under if result.reason), None),
+                "by_training": [
+                    {
+                        "left_out": list(result.left_out),
+                        "score": result.scored.score,
+                        "window_scores": [round(float(score), 6) for score in result.scored.window_scores],
+                        "window_start_s": [round(float(start), 3) for start in result.scored.window_start_s],
+                    }
+                    for result in under
+                    if result.scored
+                ],
+            }
+        )
+    for cells, why in lost:
+        nothing: dict[str, Any] = {"actual": None, "score": None, "n_windows": 0, "reason": why, "by_training": []}
+        entries.append({**_cells(cells), **nothing})
+    return entries
+
+
+def write_json(path: Path, told: Mapping[str, Any]) -> None:
+    """Write the report; a NaN in it is a fault and not written.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def write_scores(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write one line for every trial under every training.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            table = csv.DictWriter(stream, SCORE_COLUMNS, extrasaction="ignore")
+            table.writeheader()
+            for entry in entries:
+                under = [
+                    {**entry, "left_out": ";".join(one["left_out"]), "score": one["score"]}
+                    for one in entry["by_training"]
+                ]
+                table.writerows(under or [{**entry, "left_out": ""}])
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def draw(results: Sequence[TrialScore], folder: Path) -> list[Path]:
+    """DET, Tippett and calibration plots of clips and of windows, where both sides are there; gives the files.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written.
+    """
+    from person_profiles.error_rates import clip_rows, window_rows
+    from poseauth.plots import plot_calibration, plot_det, plot_tippett
+
+    drawn = []
+    for name, rows in (("clips", clip_rows(results)), ("windows", window_rows(results))):
+        if not rows.is_genuine.any() or rows.is_genuine.all():
+            continue
+        plots: dict[str, tuple[_Plot, Float64Array]] = {"det": (plot_det, rows.scores)}
+        if rows.log10_lr is not None:
+            plots |= {"tippett": (plot_tippett, rows.log10_lr), "calibration": (plot_calibration, rows.log10_lr)}
+        for kind, (plot, values) in plots.items():
+            path = folder / f"{kind}-{name}.png"
+            plot(values[rows.is_genuine], values[~rows.is_genuine], path)
+            drawn.append(path)
+    return drawn
+
+
+def summary(told: Mapping[str, Any]) -> str:
+    """The figures as a table for a terminal."""
+    n = told["n"]
+    counts = ", ".join(f"{n[label]} {label}" for label in ("genuine", "impostor", "fake") if n[label])
+    lines = [
+        f"{counts or 'no'} trials of {n['people']} people, {n['recordings']} recordings, {n['trainings']} trainings; "
+        f"not analysed: {n['not_analysed']}",
+        _SETS[told["set"]],
+        f"{'':<22}{'clips':<24}windows",
+    ]
+    lines += [f"{name:<22}{_told(told['clips'][name]):<24}{_told(told['windows'][name])}" for name in _SHOWN]
+    for attack, figures in told["by_attack"].items():
+        lines.append(f"{attack} ({figures['n_trials']} trials)")
+        lines += [
+            f"  {name:<20}{_told(figures['clips'][name]):<24}{_told(figures['windows'][name])}"
+            for name in ("auc", "eer", "fmr")
+        ]
+    lines.append("In brackets: 95 % interval by recording. Cllr: " + told["calibration"]["clips"] + ".")
+    return "\n".join(lines)
+
+
+def _cells(cells: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: cells.get(name) or None for name in ("person", "path", "label", "attack", "session")}
+
+
+def _told(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"

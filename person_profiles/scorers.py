@@ -1,0 +1,185 @@
+"""What is tried in a verification experiment: the profile, an enrolled profile as it is, and the plain baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from person_profiles.enrolment import Negative, enrol
+from person_profiles.profile import Profile
+from person_profiles.verification import load_network, verify
+from poseauth.arrays import Float32Array, Float64Array
+from poseauth.baselines import BASELINES, WindowScorer, fit_baseline
+from poseauth.errors import EnrolmentError, InputError, TooShortError
+from poseauth.keypoints import N_KEYPOINTS, KeypointSequence
+from poseauth.recipes import Recipe
+from poseauth.training import Epoch
+from poseauth.windows import WINDOW_FRAMES, WINDOW_S, WindowOptions, cut_windows
+
+TRAINING_STRIDE_FRAMES = 30
+"""Of the baselines; a profile's is in its recipe."""
+TEST_CUT = WindowOptions(stride_frames=WINDOW_FRAMES)
+"""Windows of a tried clip do not overlap: overlapping ones would count one movement several times."""
+_SMALLEST_P = 1e-7
+"""A probability in float32 cannot be told from 0 or 1 beyond this; keeps log-odds finite."""
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """The sequences of one other person, who serves as an impostor in training."""
+
+    group: str
+    sequences: tuple[KeypointSequence, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipScore:
+    """How much a clip is like the person.
+
+    Attributes
+    ----------
+    score : float
+        Of the whole clip; higher = more like the person.
+    window_scores : np.ndarray [shape=(N,)], float64
+        Of each window, on the same scale.
+    window_start_s : np.ndarray [shape=(N,)], float64
+        Seconds into the clip.
+    """
+
+    score: float
+    window_scores: Float64Array
+    window_start_s: Float64Array
+
+
+class FittedScorer(Protocol):
+    """Knows one person."""
+
+    threshold: float | None
+    """Score above which a clip or window is accepted; None where the scale has no such point."""
+
+    def score(self, sequence: KeypointSequence) -> ClipScore:
+        """How much a clip is like the person.
+
+        Raises
+        ------
+        PoseAuthError
+            If it cannot be analysed.
+        """
+
+
+class Scorer(Protocol):
+    """Learns a person from their sequences and those of others."""
+
+    def fit(self, person: str, own: Sequence[KeypointSequence], others: Sequence[Stranger]) -> FittedScorer:
+        """What was learnt.
+
+        Raises
+        ------
+        PoseAuthError
+            If nothing can be learnt from these.
+        """
+
+
+@dataclass(frozen=True)
+class ProfileScorer:
+    """Enrols as `poseauth enroll` does. A window's score is the log-odds of the person, a clip's their mean.
+
+    Attributes
+    ----------
+    recipe : Recipe or None
+        None: the default one.
+    seed : int
+        Of every enrolment.
+    device : str
+        Where to compute.
+    on_epoch : callable or None
+        Told of every epoch.
+    """
+
+    recipe: Recipe | None = None
+    seed: int = 0
+    device: str = "cpu"
+    on_epoch: Callable[[Epoch], None] | None = None
+
+    def fit(self, person: str, own: Sequence[KeypointSequence], others: Sequence[Stranger]) -> FittedScorer:
+        """A profile of the person."""
+        negatives = [Negative(sequence, other.group, "impostor") for other in others for sequence in other.sequences]
+        profile = enrol(
+            person, own, negatives, recipe=self.recipe, seed=self.seed, device=self.device, on_epoch=self.on_epoch
+        )
+        return ProfileInUse(profile, device=self.device)
+
+
+class ProfileInUse:
+    """A profile as it is, ready to score clips."""
+
+    threshold: float | None = 0.0
+
+    def __init__(self, profile: Profile, *, device: str = "cpu") -> None:
+        self._profile = replace(profile, windows=replace(profile.windows, stride_frames=WINDOW_FRAMES))
+        self._network = load_network(profile, device=device)
+
+    def score(self, sequence: KeypointSequence) -> ClipScore:
+        """Log-odds of the enrolled person; of the clip the mean over its windows."""
+        found = verify(sequence, self._profile, self._network)
+        if found.window_scores is None or found.window_start_s is None:
+            raise InputError(f"{found.source}: {'; '.join(found.reasons)}")
+        scores = _log_odds(found.window_scores)
+        return ClipScore(float(scores.mean()), scores, found.window_start_s)
+
+
+@dataclass(frozen=True)
+class BaselineScorer:
+    """Plain statistics in place of the network.
+
+    Attributes
+    ----------
+    name : str
+        One of `poseauth.baselines.BASELINES`.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check the name."""
+        if self.name not in BASELINES:
+            raise ValueError(f"no baseline is called {self.name!r}; known are {', '.join(BASELINES)}")
+
+    def fit(self, person: str, own: Sequence[KeypointSequence], others: Sequence[Stranger]) -> FittedScorer:
+        """The baseline's statistics of the person and the others."""
+        try:
+            return _BaselineInUse(
+                fit_baseline(self.name, _windows_of(own), [_windows_of(other.sequences) for other in others])
+            )
+        except ValueError as error:
+            raise EnrolmentError(f"{person} cannot be learnt by {self.name}: {error}") from error
+
+
+class _BaselineInUse:
+    def __init__(self, scorer: WindowScorer) -> None:
+        self._scorer = scorer
+        self.threshold = scorer.threshold
+
+    def score(self, sequence: KeypointSequence) -> ClipScore:
+        windows = cut_windows(sequence, TEST_CUT)
+        if not len(windows):
+            raise TooShortError(
+                f"{sequence.provenance.source_name}: no uncut piece shows the upper body for {WINDOW_S:g} s, which one "
+                "window needs. Try a longer clip"
+            )
+        scores = self._scorer(windows.keypoints)
+        return ClipScore(float(scores.mean()), scores, windows.start_s)
+
+
+def _windows_of(sequences: Sequence[KeypointSequence]) -> Float32Array:
+    cut = WindowOptions(stride_frames=TRAINING_STRIDE_FRAMES)
+    found = [cut_windows(sequence, cut).keypoints for sequence in sequences]
+    return np.concatenate(found) if found else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)
+
+
+def _log_odds(probability: Float32Array) -> Float64Array:
+    bounded = np.clip(probability.astype(np.float64), _SMALLEST_P, 1 - _SMALLEST_P)
+    return np.asarray(np.log(bounded) - np.log1p(-bounded))
