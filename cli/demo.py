@@ -62,7 +62,9 @@ Example:
     show_default=True,
     help="Folder to fill.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Other speeches with another seed.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other speeches with another seed."
+)
 @click.option("--extractor", type=click.Choice(["auto", "yolo", "mediapipe"]), default="auto", show_default=True)
 @click.option("--weights", metavar="NAME|FILE", help="YOLO pose model that finds drawn figures.")
 def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:

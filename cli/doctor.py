@@ -28,7 +28,7 @@ Example:
 )
 @extractor_options
 @home_option
-def doctor(home: Any, weights: str | None, device: str, allow_download: bool, **_: Any) -> int:
+def doctor(home: Any, weights: str | None, device: str, allow_download: bool, cache_dir: Any, **_: Any) -> int:
     """Try each part; 1 if no extractor can run."""
     from keypoint_extractors.cache import default_cache_folder
     from keypoint_extractors.registry import EXTRACTORS, ExtractorOptions, cuda_is_available
@@ -54,5 +54,5 @@ def doctor(home: Any, weights: str | None, device: str, allow_download: bool, **
     click.echo("extractor openpose: reads OpenPose's JSON folders, needs nothing")
     store = open_store(home)
     click.echo(f"profiles: {len(store.entries())} under {store.home}")
-    click.echo(f"cached keypoints: {default_cache_folder()}")
+    click.echo(f"cached keypoints: {cache_dir or default_cache_folder()}")
     return 0 if able else 1

@@ -24,7 +24,7 @@ from .options import (
     whom,
 )
 from .progress import training_progress
-from .reading import SOME_FAILED, expand, read_each, warn
+from .reading import SOME_FAILED, read_each, readable, warn
 from .telling import describe_profile
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ Example:
   poseauth enroll --person obama videos/ --impostor others/
   (others/ holds clips of other people, best one folder a person)"""
 )
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @person_option
 @click.option("--fake", "fakes", multiple=True, type=click.Path(path_type=Path), help="Known fakes of the person.")
 @click.option(
@@ -68,7 +68,9 @@ Example:
     show_default=True,
     help="paper: the published method to the letter, slow.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Two enrolments with one seed agree.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Two enrolments with one seed agree."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
 @click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
 @extractor_options
@@ -93,11 +95,22 @@ def enroll(
 ) -> int:
     """Read the videos, learn, keep the profile, say what was learnt."""
     store = open_store(home)
+    twin = store.written_otherwise(person)
+    if twin:
+        raise ProfileExistsError(
+            f"{twin} is enrolled under {store.home}, and {person} reads like the same person. Use that name, or remove "
+            f"them first: poseauth profiles remove {twin!r}"
+        )
+    store.check_writable()
     if person in store and not overwrite:
         raise ProfileExistsError(
             f"{person} is enrolled already under {store.home}. Add --overwrite to learn them anew, or remove them "
             f"first: poseauth profiles remove {person!r}"
         )
+    from person_profiles.enrolment import enrol
+    from poseauth.models import choose_device
+
+    device = str(choose_device(reader_options["device"]))
     real, fake_too = _real_and_fake(videos)
     collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
     genuine = [sequence for _, sequence in collection.read(real)]
@@ -105,15 +118,13 @@ def enroll(
         raise EnrolmentError(f"none of the given videos of {person} could be read; see the reasons above")
     negatives = collection.negatives([*fakes, *fake_too], "fake") + collection.negatives(impostors, "impostor")
     collection.reader.close()
+    if (fakes or fake_too or impostors) and not negatives:
+        raise EnrolmentError(
+            "fakes or impostors were named and none could be read; see the reasons above. Correct the paths, or leave "
+            "them out and let the profile say that it has met no real impostor"
+        )
     if not no_others:
         negatives += _enrolled(store, person, genuine[0])
-    from person_profiles.enrolment import enrol
-    from poseauth.models import choose_device
-
-    try:
-        device = str(choose_device(reader_options["device"]))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     click.echo(f"learning from {len(genuine)} videos of {person} against {len(negatives)} of others", err=True)
     with training_progress() as bar:
         profile = enrol(person, genuine, negatives, recipe=RECIPES[recipe_name], seed=seed, device=device, on_epoch=bar)
@@ -134,17 +145,13 @@ class _Collection:
 
     def read(self, paths: Sequence[Path]) -> list[tuple[Path, KeypointSequence]]:
         """The keypoints of all that can be read; the rest is named on stderr."""
-        sources, failed = expand(paths, recursive=self._recursive)
-        for path, error in failed:
-            warn(path, error)
-        self.n_failed += len(failed)
         found = []
-        for path, result in read_each(self.reader, sources, self._who):
+        for path, result in read_each(self.reader, paths, self._who, recursive=self._recursive):
             if isinstance(result, InputError):
                 warn(path, result)
                 self.n_failed += 1
             else:
-                click.echo(f"{path}: {result.duration_s:.1f} s", err=True)
+                click.echo(f"{readable(str(path))}: {result.duration_s:.1f} s", err=True)
                 found.append((path, result))
         return found
 
@@ -187,7 +194,7 @@ def _enrolled(store: ProfileStore, person: str, sample: KeypointSequence) -> lis
         elif entry.profile.name == person:
             continue
         elif entry.profile.extractor != sample.provenance.extractor:
-            click.echo(f"left out: {entry.profile.name}, whose keypoints come from {entry.profile.extractor}", err=True)
+            click.echo(f"left out: {entry.profile.name}, whose keypoints come from another extractor", err=True)
         else:
             try:
                 movement = store.load_movement(entry.profile.name)

@@ -58,14 +58,27 @@ Example:
 \b
 Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each named)."""
 )
-@click.option("--enrol", "enrol_table", type=click.Path(dir_okay=False, exists=True, path_type=Path))
-@click.option("--trials", "trial_table", required=True, type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option(
+    "--enrol",
+    "enrol_table",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Table of whom to enrol. [default: the profiles that exist]",
+)
+@click.option(
+    "--trials",
+    "trial_table",
+    required=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Table of the labelled clips.",
+)
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything here.")
 @click.option("--scores", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write each trial's score.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Folder for DET, Tippett, calibration.")
 @click.option("--closed", is_flag=True, help="Let the impostors' people serve in training: flatters the figures.")
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="default", show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every training and of the intervals.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every training and of the intervals."
+)
 @click.option("--resamples", type=click.IntRange(min=1), default=1000, show_default=True, help="For the intervals.")
 @click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
 @extractor_options

@@ -7,24 +7,28 @@ from typing import Any
 
 import click
 
-from poseauth.errors import InputError
+from poseauth.errors import InputError, TooShortError
 from poseauth.keypoint_files import SUFFIX, write_keypoints, write_method_csv
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import caveats_of
 
 from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
-from .reading import SOME_FAILED, expand, read_each, warn
+from .reading import SOME_FAILED, read_each, readable, warn
 
 
 @click.command(
-    help="""Find the keypoints in videos and keep them as files that every command takes in place of the video.
+    help="""Find the keypoints in videos and keep them as files.
+
+Every command takes such .npz files and OpenPose folders in place of the video; the CSV is for other tools.
 
 \b
 Example:
   poseauth extract speeches/ -o keypoints/
   poseauth extract clip.mp4 -o keypoints/ --format csv --track 3"""
 )
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="VIDEO|FOLDER...")
+@click.argument(
+    "sources", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="VIDEO|FOLDER..."
+)
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to fill.")
 @click.option(
     "--format",
@@ -50,20 +54,25 @@ def extract(
 ) -> int:
     """Write the keypoints of each source into the folder."""
     reader = open_reader(extractor, **reader_options)
-    paths, failed = expand(sources, recursive=recursive)
-    for path, error in failed:
-        warn(path, error)
-    n_failed = len(failed)
+    n_failed = 0
     taken: set[Path] = set()
-    for path, result in read_each(reader, paths, whom(track, box)):
+    for path, result in read_each(reader, sources, whom(track, box), recursive=recursive):
         if isinstance(result, InputError):
             warn(path, result)
             n_failed += 1
             continue
         target = _free_name(output / path.stem, taken)
-        written = _write(result, target, form)
+        try:
+            written = _write(result, target, form)
+        except InputError as error:
+            warn(path, error)
+            n_failed += 1
+            continue
         seen = result.seen.any(axis=1).mean() if len(result) else 0.0
-        click.echo(f"{path} -> {written}: {len(result)} frames, {result.duration_s:.1f} s, somebody in {seen:.0%}")
+        click.echo(
+            f"{readable(str(path))} -> {readable(str(written))}: {len(result)} frames, {result.duration_s:.1f} s, "
+            f"somebody in {seen:.0%}"
+        )
         for caveat in caveats_of(result.provenance):
             click.echo(f"  note: {caveat}", err=True)
     reader.close()
@@ -89,6 +98,7 @@ def _write(sequence: KeypointSequence, target: Path, form: str) -> Path:
     path = target.with_name(f"{target.name}{SUFFIX if form == 'npz' else '.csv'}")
     if form == "npz":
         write_keypoints(sequence, path)
-    else:
-        write_method_csv(sequence, path)
+    elif not write_method_csv(sequence, path):
+        path.unlink(missing_ok=True)
+        raise TooShortError("no window of 150 frames in it, so there is nothing to write as CSV. Try --format npz")
     return path

@@ -86,6 +86,6 @@ def main(arguments: list[str] | None = None) -> Any:
             click.secho(f"Error: {error.filename or 'a file'}: {error.strerror or error}", fg="red", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        click.secho("Interrupted; nothing half-written was left.", err=True)
+        click.secho("Interrupted. No profile and no keypoint file was left half-written.", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)

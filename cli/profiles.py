@@ -10,6 +10,7 @@ import click
 from poseauth.errors import PoseAuthError
 
 from .options import home_option, open_store
+from .reading import SOME_FAILED
 from .telling import describe_profile
 
 
@@ -28,10 +29,11 @@ def profiles() -> None:
 @profiles.command("list", help="One line for everybody enrolled.\n\n\b\nExample:\n  poseauth profiles list --json")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_profiles(home: Path | None, as_json: bool) -> None:
-    """Name, seconds, videos, date of each."""
+def list_profiles(home: Path | None, as_json: bool) -> int:
+    """Name, seconds, videos, date of each; 3 if one of them cannot be used."""
     store = open_store(home)
     entries = store.entries()
+    status = SOME_FAILED if any(entry.problem for entry in entries) else 0
     if as_json:
         rows = [
             {
@@ -44,7 +46,7 @@ def list_profiles(home: Path | None, as_json: bool) -> None:
             for entry in entries
         ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
+        return status
     if not entries:
         click.echo(f"Nobody is enrolled under {store.home}.", err=True)
     for entry in entries:
@@ -56,6 +58,7 @@ def list_profiles(home: Path | None, as_json: bool) -> None:
                 f"{entry.profile.name}: {entry.profile.seconds_genuine:.0f} s in {n_own} videos, "
                 f"{entry.profile.created[:10]}, {entry.profile.extractor or 'extractor not known'}"
             )
+    return status
 
 
 @profiles.command(
@@ -119,14 +122,16 @@ def import_(archive: Path, overwrite: bool, home: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Where keypoints are kept.")
 @home_option
-def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) -> None:
+def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) -> int:
     """Ask, then remove."""
     from keypoint_extractors.cache import ObservationCache, default_cache_folder
 
     store = open_store(home)
     folder = store.folder_of(person)
-    if not yes:
-        click.confirm(f"Remove {person} ({folder}) and the cached keypoints of their videos?", abort=True, err=True)
+    question = f"Remove {person} ({folder}) and the cached keypoints of their videos?"
+    if not yes and not click.confirm(question, err=True):
+        click.echo("Nothing was removed.", err=True)
+        return 1
     try:
         digests = [video.sha256 for video in store.load(person).videos if video.role == "genuine" and video.sha256]
     except PoseAuthError as error:
@@ -136,3 +141,4 @@ def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) ->
     cache = ObservationCache(cache_dir or default_cache_folder())
     n_entries = sum(cache.forget(digest) for digest in digests)
     click.echo(f"removed {folder} and {n_entries} cached keypoint files")
+    return 0

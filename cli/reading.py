@@ -21,32 +21,50 @@ SOME_FAILED = 3
 """Exit status: some inputs could not be analysed, each named."""
 
 
-def expand(paths: Sequence[Path], *, recursive: bool) -> tuple[list[Path], list[tuple[Path, InputError]]]:
-    """The clips that paths and folders stand for, each once, and the paths that stand for none."""
+def read_each(
+    reader: SourceReader,
+    sources: Sequence[Path],
+    who: Follow | None = None,
+    *,
+    recursive: bool = False,
+    quiet: bool = False,
+) -> Iterator[tuple[Path, KeypointSequence | InputError]]:
+    """The keypoints of each clip that paths and folders stand for, in their order, or what stood in the way of it.
+
+    A clip that is met again, by another path or in a folder, is not read again.
+    """
     from keypoint_extractors.sources import find_sources
 
-    found: dict[Path, None] = {}
-    failed = []
-    for path in paths:
-        try:
-            found.update(dict.fromkeys(find_sources(path, recursive=recursive)))
-        except InputError as error:
-            failed.append((path, error))
-    return list(found), failed
-
-
-def read_each(
-    reader: SourceReader, paths: Sequence[Path], who: Follow | None = None, *, quiet: bool = False
-) -> Iterator[tuple[Path, KeypointSequence | InputError]]:
-    """The keypoints of each clip, or what stood in the way of it."""
+    met: set[Path] = set()
     with extraction_progress(quiet=quiet) as bar:
-        for path in paths:
+        for source in sources:
             try:
-                result: KeypointSequence | InputError = reader.read(path, who=who, on_progress=bar)
+                paths = find_sources(source, recursive=recursive)
             except InputError as error:
-                result = error
-            bar.clear()
-            yield path, result
+                yield source, error
+                continue
+            for path in paths:
+                if path in met:
+                    continue
+                met.add(path)
+                try:
+                    result: KeypointSequence | InputError = reader.read(path, who=who, on_progress=bar)
+                except InputError as error:
+                    result = error
+                bar.clear()
+                yield path, result
+
+
+def readable(text: str) -> str:
+    """Text for one line of a terminal: a file's name may hold line breaks and control codes, and forge a line."""
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape", "backslashreplace").decode() for mark in text
+    )
+
+
+def encodable(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a file's name that are no UTF-8 come out as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def reason(path: Path, error: PoseAuthError) -> str:
@@ -59,4 +77,4 @@ def reason(path: Path, error: PoseAuthError) -> str:
 
 def warn(path: Path, error: InputError) -> None:
     """Say on stderr what went wrong with a clip."""
-    click.secho(f"{path}: {reason(path, error)}", fg="yellow", err=True)
+    click.secho(readable(f"{path}: {reason(path, error)}"), fg="yellow", err=True)

@@ -9,6 +9,8 @@ import click
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, SCOPE, Verification, sentence
 
+from .reading import readable
+
 if TYPE_CHECKING:
     from person_profiles.profile import Profile
 
@@ -21,13 +23,13 @@ def describe_result(result: Verification) -> str:
     """The answer for one clip: verdict, vote, evidence, reasons, caveats."""
     if result.decision is None or result.verdict is None:
         head = click.style("NOT ANALYSED", fg="yellow", bold=True)
-        lines = [f"{result.source}: {head}", *(f"{_INDENT}{reason}" for reason in result.reasons)]
+        lines = [f"{readable(result.source)}: {head}", *(f"{_INDENT}{readable(reason)}" for reason in result.reasons)]
     else:
         decision = result.decision
         n_windows = decision.n_authentic_votes + decision.n_fake_votes
         head = click.style(result.verdict.value.upper(), fg=_COLOURS[result.verdict], bold=True)
         lines = [
-            f"{result.source}: {head} - {sentence(result)}",
+            f"{readable(result.source)}: {head} - {sentence(result)}",
             f"{_INDENT}{decision.n_authentic_votes} of {n_windows} windows like {result.person}; mean score "
             f"{decision.mean_score:.2f} (0 to 1, higher = more like {result.person}); "
             f"{decision.seconds_analysed:.1f} s analysed",

@@ -28,7 +28,7 @@ from .options import (
     recursive_option,
     whom,
 )
-from .reading import SOME_FAILED, expand, read_each, reason
+from .reading import SOME_FAILED, encodable, read_each, readable, reason
 from .telling import FOOTER, describe_result
 
 FAILED_ON = 4
@@ -50,7 +50,7 @@ Example:
 \b
 Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each named), 4 --fail-on met."""
 )
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True, readable=False))
 @person_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of results instead of text.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write results to .csv or .jsonl.")
@@ -92,7 +92,7 @@ def verify(
     **reader_options: Any,
 ) -> int:
     """Hold each clip against the profile; print, write, and sum up in the exit status."""
-    if output is not None and output.suffix not in (".csv", ".jsonl"):
+    if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
         raise click.UsageError(f"--output {output}: the name must end in .csv or .jsonl")
     store = open_store(home)
     profile = store.load(person)
@@ -103,20 +103,20 @@ def verify(
 
     network = load_network(profile, device=reader_options["device"])
     limits = EvidenceLimits(min_seconds=min_seconds)
-    paths, failed = expand(_with_stdin(sources), recursive=recursive)
-    results = [not_analysed(str(path), profile.name, reason(path, error)) for path, error in failed]
+    paths, results = _with_stdin(sources), list[Verification]()
+    if not paths:
+        raise click.UsageError("there is no path on stdin")
     with _table(output) as write:
-        for result in results:
-            _say(result, write, as_json=as_json)
-        for path, read in read_each(reader, paths, whom(track, box)):
+        for path, read in read_each(reader, paths, whom(track, box), recursive=recursive):
+            source = encodable(str(path))
             if isinstance(read, InputError):
-                result = not_analysed(str(path), profile.name, reason(path, read))
+                result = not_analysed(source, profile.name, reason(path, read))
             else:
                 try:
                     result = verify_sequence(read, profile, network, limits=limits, any_extractor=any_extractor)
-                    result = replace(result, source=str(path))
+                    result = replace(result, source=source)
                 except (InputError, ExtractorMismatchError) as error:
-                    result = not_analysed(str(path), profile.name, reason(path, error), provenance=read.provenance)
+                    result = not_analysed(source, profile.name, reason(path, error), provenance=read.provenance)
             results.append(result)
             _say(result, write, as_json=as_json)
     reader.close()
@@ -134,14 +134,14 @@ def _say(result: Verification, write: _Write, *, as_json: bool) -> None:
     if not as_json:
         click.echo(describe_result(result))
     elif result.verdict is None:
-        click.secho(f"{result.source}: {result.reasons[0]}", fg="yellow", err=True)
+        click.secho(readable(f"{result.source}: {result.reasons[0]}"), fg="yellow", err=True)
 
 
 def _with_stdin(sources: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     for source in sources:
         if source == STDIN:
-            paths += [Path(line.strip()) for line in sys.stdin if line.strip()]
+            paths += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
         else:
             paths.append(source)
     return paths
@@ -159,9 +159,12 @@ def _table(output: Path | None) -> Iterator[_Write]:
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as stream:
-            yield _csv_writer(stream) if output.suffix == ".csv" else _jsonl_writer(stream)
+            yield _csv_writer(stream) if output.suffix.lower() == ".csv" else _jsonl_writer(stream)
+    except KeyboardInterrupt:
+        click.echo(f"{output} holds the clips that were done until here, no more.", err=True)
+        raise
     except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error.strerror or error}") from error
+        raise StorageError(f"{output} cannot be written: {error.strerror or error}. Name another --output") from error
 
 
 def _csv_writer(stream: IO[str]) -> _Write:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,25 +16,37 @@ from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.openpose_json import DEFAULT_FPS, FILE_PATTERN, read_openpose_folder
 from keypoint_extractors.registry import Extractor
 from keypoint_extractors.video import VIDEO_SUFFIXES, sha256_of
-from poseauth.errors import VideoError
+from poseauth.errors import KeypointFileError, StorageError, VideoError
 from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
 from poseauth.keypoint_files import read_keypoints
 from poseauth.keypoints import KeypointSequence
 
+_LOG = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """A Path writes // as /; a single letter is a drive."""
 
 
 def is_openpose_folder(path: Path) -> bool:
     """Whether a folder holds OpenPose's JSON files."""
-    return path.is_dir() and any(FILE_PATTERN.search(entry.name) for entry in path.iterdir())
+    return path.is_dir() and any(FILE_PATTERN.search(entry.name) for entry in _entries(path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise VideoError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def is_clip(path: Path) -> bool:
     """Whether an entry of a folder is taken for a clip: by its ending, or for an OpenPose folder."""
     if path.name.startswith("."):
         return False
-    return is_openpose_folder(path) or path.suffix.lower() in VIDEO_SUFFIXES or path.suffix == KEYPOINT_SUFFIX
+    if path.suffix.lower() in VIDEO_SUFFIXES or path.suffix.lower() == KEYPOINT_SUFFIX:
+        return True
+    with contextlib.suppress(VideoError):  # a locked folder is told where it is opened
+        return is_openpose_folder(path)
+    return False
 
 
 def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
@@ -57,7 +71,7 @@ def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
     if not path.is_dir() or is_openpose_folder(path):
         return [path]
     found = []
-    for entry in sorted(path.iterdir()):
+    for entry in _entries(path):
         if is_clip(entry):
             found.append(entry)
         elif recursive and entry.is_dir() and not entry.name.startswith("."):
@@ -133,7 +147,9 @@ class SourceReader:
         ExtractorError
             If the extractor cannot run.
         """
-        if path.suffix == KEYPOINT_SUFFIX:
+        if path.suffix.lower() == KEYPOINT_SUFFIX:
+            if who is not None and (who.track is not None or who.box is not None):
+                raise KeypointFileError(f"{path}: a keypoint file holds one person: leave out --track and --box")
             return read_keypoints(path)
         if is_openpose_folder(path):
             return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
@@ -147,7 +163,11 @@ class SourceReader:
             self._estimator = self.extractor.open_estimator()
         observation = observe_video(path, self._estimator, source_sha256=sha256, on_progress=on_progress)
         if self.cache:
-            self.cache.keep(observation)
+            try:
+                self.cache.keep(observation)
+            except StorageError as error:
+                _LOG.warning("keypoints are not kept between commands: %s Or leave it with --no-cache.", error)
+                self.cache = None
         return follow(observation, who)
 
     def close(self) -> None:

@@ -146,12 +146,12 @@ def _one_extractor(sequences: Sequence[KeypointSequence]) -> ExtractorFingerprin
 
 
 def _check_sides(genuine: Sequence[KeypointSequence], negatives: Sequence[Negative]) -> None:
-    own = {sequence.provenance.source_sha256: sequence.provenance.source_name for sequence in genuine}
+    own = {sequence.recording: sequence.provenance.source_name for sequence in genuine}
     for negative in negatives:
         source = negative.sequence.provenance
-        if source.source_sha256 is not None and source.source_sha256 in own:
+        if negative.sequence.recording in own:
             raise EnrolmentError(
-                f"{source.source_name} is given as {negative.role} and, as {own[source.source_sha256]}, as "
+                f"{source.source_name} is given as {negative.role} and, as {own[negative.sequence.recording]}, as "
                 "the person's own video: one and the same file. Take it out of one side"
             )
 
@@ -161,17 +161,23 @@ def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOpt
     clips, met = [], set()
     for sequence, role, group in sources:
         source = sequence.provenance
-        if source.source_sha256 is not None and source.source_sha256 in met:
+        if sequence.recording in met:
             continue
-        met.add(source.source_sha256)
+        met.add(sequence.recording)
         windows = cut_windows(sequence, cut)
         if len(windows):
             record = VideoRecord(
-                source.source_name, source.source_sha256, role, group, round(windows.seconds, 3), len(windows)
+                source.source_name,
+                source.source_sha256,
+                sequence.recording,
+                role,
+                group,
+                round(windows.seconds, 3),
+                len(windows),
             )
             clips.append(_Clip(windows, record))
-    # The order of files must not matter; videos without a digest keep theirs.
-    return sorted(clips, key=lambda clip: (clip.record.role, clip.record.group, clip.record.sha256 or ""))
+    # The order of files must not matter.
+    return sorted(clips, key=lambda clip: (clip.record.role, clip.record.group, clip.record.recording))
 
 
 def _check_enough(name: str, own: Sequence[_Clip], *, alone: bool) -> None:

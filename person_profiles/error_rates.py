@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from person_profiles.trials import TrialScore, recording_of
+from person_profiles.trials import TrialScore
 from poseauth.arrays import BoolArray, Float64Array
 from poseauth.metrics import (
     N_RESAMPLES,
@@ -204,7 +204,7 @@ def _rows(found: Sequence[tuple[TrialScore, Float64Array]]) -> ScoredRows:
     results = tuple(result for result, scores in found for _ in scores)
     scores = np.concatenate([scores for _, scores in found]) if found else np.zeros(0)
     numbers = {key: i for i, key in enumerate(sorted({result.training for result in results}))}
-    digests = {id(result): recording_of(result.trial.sequence) for result, _ in found}
+    digests = {id(result): result.trial.sequence.recording for result, _ in found}
     recordings = tuple(digests[id(result)] for result in results)
     is_genuine = np.array([result.trial.is_genuine for result in results], dtype=bool)
     log10_lr, calibration = _cross_fitted(scores, is_genuine, results, recordings)

@@ -28,6 +28,8 @@ class VideoRecord:
     ----------
     source_name, sha256 :
         The file's name and digest; no digest where the keypoints came without a video.
+    recording : str
+        Digest by which it is known again: that of the file, else that of the keypoints.
     role, group :
         What it was learnt as, and which other person it shows ("" for the enrolled one).
     seconds : float
@@ -38,6 +40,7 @@ class VideoRecord:
 
     source_name: str
     sha256: str | None
+    recording: str
     role: Role
     group: str
     seconds: float

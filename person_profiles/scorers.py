@@ -15,7 +15,7 @@ from poseauth.arrays import Float32Array, Float64Array
 from poseauth.baselines import BASELINES, WindowScorer, fit_baseline
 from poseauth.errors import EnrolmentError, InputError, TooShortError
 from poseauth.keypoints import N_KEYPOINTS, KeypointSequence
-from poseauth.recipes import Recipe
+from poseauth.recipes import RECIPES, Recipe
 from poseauth.training import Epoch
 from poseauth.windows import WINDOW_FRAMES, WINDOW_S, WindowOptions, cut_windows
 
@@ -87,6 +87,9 @@ class Scorer(Protocol):
 class ProfileScorer:
     """Enrols as `poseauth enroll` does. A window's score is the log-odds of the person, a clip's their mean.
 
+    Where everything is learnt anew after the self-test, the self-test is left out: nothing of it stays in the network,
+    and the trials are the better test.
+
     Attributes
     ----------
     recipe : Recipe or None
@@ -107,8 +110,11 @@ class ProfileScorer:
     def fit(self, person: str, own: Sequence[KeypointSequence], others: Sequence[Stranger]) -> FittedScorer:
         """A profile of the person."""
         negatives = [Negative(sequence, other.group, "impostor") for other in others for sequence in other.sequences]
+        recipe = self.recipe or RECIPES["default"]
+        if recipe.training.refit:
+            recipe = replace(recipe, training=replace(recipe.training, held_out=0.0))
         profile = enrol(
-            person, own, negatives, recipe=self.recipe, seed=self.seed, device=self.device, on_epoch=self.on_epoch
+            person, own, negatives, recipe=recipe, seed=self.seed, device=self.device, on_epoch=self.on_epoch
         )
         return ProfileInUse(profile, device=self.device)
 

@@ -36,6 +36,7 @@ _MAX_JSON_BYTES = 64 << 20
 _MAX_NAME = 200
 _NEVER_PLAIN = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$|-[0-9a-f]{8}$")
 """Names of Windows devices, and names that look like those made with a digest."""
+_REMEDY = "Enrol the person again, or import them"
 _ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 
 
@@ -87,6 +88,29 @@ class ProfileStore:
     def __contains__(self, person: str) -> bool:
         return (self.home / folder_name(person)).is_dir()
 
+    def written_otherwise(self, person: str) -> str | None:
+        """An enrolled name that differs from this one in case or spaces alone; None where there is none."""
+        wanted = " ".join(person.split()).casefold()
+        names = [entry.profile.name for entry in self.entries() if entry.profile]
+        return next((name for name in names if name != person and " ".join(name.split()).casefold() == wanted), None)
+
+    def check_writable(self) -> None:
+        """Find out before hours of work whether a profile could be kept.
+
+        Raises
+        ------
+        StorageError
+            If the home cannot be made or written.
+        """
+        try:
+            nearest = next(folder for folder in (self.home, *self.home.absolute().parents) if folder.exists())
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=nearest):
+                pass
+        except OSError as error:
+            raise StorageError(
+                f"{self.home} cannot be written: {error.strerror or error}. Name another folder with --home"
+            ) from error
+
     def entries(self) -> list[Listed]:
         """Every profile, by name; one that cannot be read is listed with its problem."""
         found = []
@@ -95,7 +119,7 @@ class ProfileStore:
             if folder.name.startswith(".") or not folder.is_dir():
                 continue
             try:
-                found.append(Listed(folder, read_folder(folder)))
+                found.append(Listed(folder, _at_home(folder)))
             except ProfileDamagedError as error:
                 found.append(Listed(folder, None, str(error)))
         return sorted(found, key=lambda entry: entry.profile.name if entry.profile else entry.folder.name)
@@ -110,7 +134,7 @@ class ProfileStore:
         ProfileDamagedError
             If a file of it is missing, changed or of a later format.
         """
-        return read_folder(self.folder_of(person))
+        return _at_home(self.folder_of(person))
 
     def load_movement(self, person: str) -> list[KeypointSequence]:
         """The keypoints of the videos that a person was learnt from.
@@ -281,6 +305,14 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
+def _at_home(folder: Path) -> Profile:
+    """The profile in a folder of the home, which bears its name."""
+    profile = read_folder(folder)
+    if folder_name(profile.name) != folder.name:
+        raise ProfileDamagedError(f"{folder} holds a profile of {profile.name}, which does not belong there. {_REMEDY}")
+    return profile
+
+
 def read_folder(folder: Path) -> Profile:
     """The profile in a folder, its digests checked.
 
@@ -289,6 +321,9 @@ def read_folder(folder: Path) -> Profile:
     ProfileDamagedError
         If a file of it is missing, changed or of a later format.
     """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise ProfileDamagedError(f"{folder} has no {' and no '.join(missing)}. {_REMEDY}")
     plain = _read_json(folder)
     weights = _read_tensors(folder / WEIGHTS_FILE, str(plain.get("weights_sha256")))
     try:
@@ -315,7 +350,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
             raise ProfileDamagedError(f"{path} has {path.stat().st_size} bytes; {_MAX_JSON_BYTES} at most")
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ProfileDamagedError(f"{path} cannot be read: {error}") from error
+        raise ProfileDamagedError(f"{path} cannot be read: {error}. {_REMEDY}") from error
     if not isinstance(plain, dict):
         raise ProfileDamagedError(f"{path} holds no profile")
     return plain
@@ -327,9 +362,7 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, np.ndarray[Any, Any]]:
     except OSError as error:
         raise ProfileDamagedError(f"{path} cannot be read: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ProfileDamagedError(
-            f"{path} is not the file that was written: its digest differs. Enrol the person again, or import them"
-        )
+        raise ProfileDamagedError(f"{path} is not the file that was written: its digest differs. {_REMEDY}")
     try:
         return safetensors.numpy.load(content)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

@@ -8,7 +8,6 @@ its person. Genuine and impostor scores compare within one training only; the pa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -233,9 +232,9 @@ def plan_trainings(enrolments: Sequence[Enrolment], trials: Sequence[Trial], *, 
 
 def with_known_people(trials: Sequence[Trial]) -> list[Trial]:
     """The trials with the person filled in where the very recording is a genuine clip of somebody in another trial."""
-    known = {recording_of(trial.sequence): trial.claimed for trial in trials if trial.is_genuine}
+    known = {trial.sequence.recording: trial.claimed for trial in trials if trial.is_genuine}
     return [
-        trial if trial.actual is not None else _with_actual(trial, known.get(recording_of(trial.sequence)))
+        trial if trial.actual is not None else _with_actual(trial, known.get(trial.sequence.recording))
         for trial in trials
     ]
 
@@ -247,11 +246,6 @@ def _with_actual(trial: Trial, actual: str | None) -> Trial:
             f"{trial.claimed}. One of the two labels is wrong"
         )
     return replace(trial, actual=actual)
-
-
-def recording_of(sequence: KeypointSequence) -> str:
-    """The digest by which a recording is known: that of its video, else that of its keypoints."""
-    return sequence.provenance.source_sha256 or _keypoint_digest(sequence)
 
 
 def check_disjoint(enrolments: Sequence[Enrolment], trials: Sequence[Trial]) -> None:
@@ -312,14 +306,8 @@ def _check_known(people: Iterable[str], trials: Sequence[Trial]) -> None:
 
 
 def _digests(sequence: KeypointSequence) -> list[str]:
-    own = [_keypoint_digest(sequence)]
+    own = [sequence.digest]
     return [*own, sequence.provenance.source_sha256] if sequence.provenance.source_sha256 else own
-
-
-def _keypoint_digest(sequence: KeypointSequence) -> str:
-    content = hashlib.sha256(sequence.keypoints.tobytes())
-    content.update(sequence.timestamps_s.tobytes())
-    return content.hexdigest()
 
 
 def _name(side: Enrolment | Trial) -> str:

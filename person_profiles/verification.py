@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from person_profiles.profile import Profile
-from poseauth.decision import EvidenceLimits, decide
+from poseauth.decision import Decision, EvidenceLimits, Verdict, decide
 from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import KeypointSequence
 from poseauth.models import WindowLSTM, choose_device, model_from_weights, score_windows
@@ -76,8 +77,12 @@ def verify(
         raise InputError(
             f"{source.source_name}: the network's score is no number; the keypoints are out of all proportion"
         )
-    decision = decide(scores, windows, person=profile.name, limits=limits)
+    limits = limits or EvidenceLimits()
+    decision = _unless_learnt_from(sequence, profile, decide(scores, windows, person=profile.name, limits=limits))
     caveats = [*caveats_of(source), *profile.notes]
+    usual = EvidenceLimits().min_seconds
+    if limits.min_seconds <= decision.seconds_analysed < usual:
+        caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s were let pass, {usual:g} s are usual")
     if foreign:
         caveats.append(f"keypoints of {source.extractor or 'an unknown extractor'}, not of the profile's")
     return Verification(
@@ -92,6 +97,15 @@ def verify(
         reasons=decision.reasons,
         caveats=tuple(caveats),
     )
+
+
+def _unless_learnt_from(sequence: KeypointSequence, profile: Profile, decision: Decision) -> Decision:
+    """No verdict on what the network knows by heart."""
+    roles = [video.role for video in profile.videos if video.recording == sequence.recording]
+    if not roles:
+        return decision
+    known = f"this very recording was learnt from (as {roles[0]}): a verdict on it would say nothing of new footage"
+    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(known, *decision.reasons))
 
 
 def _nothing_usable(sequence: KeypointSequence, profile: Profile, windows: Windows) -> NobodyError | TooShortError:

@@ -7,6 +7,7 @@ PoseAuthError
 │   ├── NobodyError             nobody (or no upper body) in view
 │   ├── AmbiguousPersonError    two people equally central
 │   └── TooShortError           no window of five seconds in one uncut piece
+├── DeviceError                 no such device, or it is not there
 ├── ExtractorError              the pose estimator cannot do its work
 │   ├── ExtractorMissingError   a package or a system library is not there
 │   └── WeightsNotFoundError    the model's weights are in none of the places searched
@@ -51,6 +52,10 @@ class AmbiguousPersonError(InputError):
 
 class TooShortError(InputError):
     """No uncut piece is long enough for one window."""
+
+
+class DeviceError(PoseAuthError, ValueError):
+    """There is no such device, or it is not there."""
 
 
 class ExtractorError(PoseAuthError):

@@ -244,6 +244,18 @@ class KeypointSequence:
         return self.confidence > 0
 
     @property
+    def digest(self) -> str:
+        """SHA-256 over keypoints and times, in hexadecimal."""
+        content = hashlib.sha256(self.keypoints.tobytes())
+        content.update(self.timestamps_s.tobytes())
+        return content.hexdigest()
+
+    @property
+    def recording(self) -> str:
+        """The digest by which the recording is known: that of its video, else that of its keypoints."""
+        return self.provenance.source_sha256 or self.digest
+
+    @property
     def duration_s(self) -> float:
         """Seconds from the first kept frame to the last."""
         return float(self.timestamps_s[-1] - self.timestamps_s[0]) if len(self) else 0.0

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from poseauth.arrays import Float32Array
+from poseauth.errors import DeviceError
 from poseauth.features import FEATURES, N_FEATURES
 from poseauth.recipes import Architecture
 
@@ -143,14 +144,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises
     ------
-    ValueError
+    DeviceError
         If there is no such device, or CUDA is asked for and not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device {name} is asked for, and torch {torch.__version__} sees no CUDA device here")
+        raise DeviceError(f"device {name} is asked for, and torch {torch.__version__} sees no CUDA device here")
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"device {name!r} is not known; auto, cpu and cuda are") from error
+        raise DeviceError(f"device {name!r} is not known; auto, cpu and cuda are") from error

@@ -87,7 +87,7 @@ class TrainingOptions:
         Whether, once the held-out videos have served for the self-test, everything is learnt anew from all videos.
     """
 
-    epochs: int = 8
+    epochs: int = 4
     min_steps: int = 120
     batch_size: int = 32
     stride_frames: int = 30

@@ -25,7 +25,7 @@ Status = Literal["analysed", "not analysed"]
 
 _SENTENCES = {
     Verdict.AUTHENTIC: "body movement consistent with {person}",
-    Verdict.FAKE: "body movement not consistent with {person}",
+    Verdict.FAKE: "body movement not consistent with {person}; nothing is said of how the footage was made",
     Verdict.INCONCLUSIVE: "not enough to say whether {person} moves here",
 }
 

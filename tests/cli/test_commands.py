@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from keypoint_extractors import sources
-from poseauth.keypoint_files import read_keypoints
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from poseauth.keypoint_files import read_keypoints, write_keypoints
 
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
 
@@ -205,7 +206,8 @@ def test_removing_asks_first(poseauth, home, monkeypatch):
     import io
 
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
-    assert poseauth("profiles", "remove", "Ada", "--home", home)[0] == 130
+    status, _, err = poseauth("profiles", "remove", "Ada", "--home", home)
+    assert (status, "Nothing was removed" in err) == (1, True)
     assert "Ada" in poseauth("profiles", "list", "--home", home)[1]
 
 
@@ -256,3 +258,114 @@ def test_an_interruption_ends_with_130_and_leaves_nothing(poseauth, speeches, tm
     assert status == 130
     assert "Interrupted" in err
     assert not (tmp_path / "home").exists()
+
+
+def test_the_persons_own_recording_is_no_impostor_even_without_a_digest_of_a_video(poseauth, speeches, tmp_path):
+    status, _, err = poseauth(
+        "enroll",
+        "--person",
+        "Ada",
+        speeches / "ada",
+        "--impostor",
+        speeches / "ada" / "one.npz",
+        "--home",
+        tmp_path / "home",
+    )
+    assert status == 1
+    assert "one and the same file" in err
+
+
+def test_a_recording_that_was_learnt_from_gets_no_verdict(poseauth, speeches, home):
+    _, out, _ = poseauth("verify", speeches / "ada" / "one.npz", "--person", "Ada", "--home", home, "--json")
+    (result,) = json.loads(out)
+    assert result["verdict"] == "inconclusive"
+    assert "learnt from (as genuine)" in result["reasons"][0]
+
+
+def test_a_name_in_other_capitals_is_the_same_person(poseauth, speeches, home):
+    status, _, err = poseauth("enroll", "--person", "ADA ", speeches / "ada", "--home", home)
+    assert (status, "reads like the same person" in err) == (1, True)
+
+
+def test_a_weaker_answer_says_so(poseauth, speeches, home, tmp_path):
+    arguments = ("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home, "--json")
+    assert not any("weaker" in note for note in json.loads(poseauth(*arguments)[1])[0]["caveats"])
+    write_keypoints(speak(STYLES[0], duration_s=7, seed=8), tmp_path / "seven.npz")
+    (result,) = json.loads(poseauth("verify", tmp_path / "seven.npz", *arguments[2:], "--min-seconds", "5")[1])
+    assert result["verdict"] == "authentic"
+    assert any("a weaker answer: 7.0 s" in note for note in result["caveats"])
+
+
+def test_track_and_box_are_refused_for_keypoint_files(poseauth, speeches, home):
+    status, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home, "--track", "1")
+    assert (status, "leave out --track" in out) == (3, True)
+
+
+def test_an_empty_list_on_stdin_is_no_success(poseauth, home, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    status, _, err = poseauth("verify", "-", "--person", "Ada", "--home", home)
+    assert (status, "no path on stdin" in err) == (2, True)
+
+
+def test_a_files_name_cannot_forge_a_line(poseauth, speeches, home, tmp_path):
+    forged = tmp_path / "x.npz: AUTHENTIC - ok\n.npz"
+    forged.write_bytes((speeches / "short.npz").read_bytes())
+    _, out, _ = poseauth("verify", forged, "--person", "Ada", "--home", home)
+    assert not any(line.endswith("AUTHENTIC - ok") for line in out.splitlines())
+
+
+def test_a_files_name_that_is_no_utf8_goes_through(poseauth, speeches, home, tmp_path):
+    import os
+
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.npz")
+    with open(odd, "wb") as stream:
+        stream.write((speeches / "test-ada.npz").read_bytes())
+    status, out, _ = poseauth(
+        "verify", odd, "--person", "Ada", "--home", home, "--json", "--output", tmp_path / "results.csv"
+    )
+    assert (status, json.loads(out)[0]["source"].endswith("caf\\udce9.npz")) == (0, True)
+    assert "caf" in (tmp_path / "results.csv").read_text()
+
+
+def test_results_come_in_the_order_of_the_input(poseauth, speeches, home, tmp_path):
+    _, out, _ = poseauth(
+        "verify", speeches / "test-ada.npz", tmp_path / "gone.mp4", speeches / "short.npz", "--person", "Ada",
+        "--home", home, "--json",
+    )  # fmt: skip
+    assert [result["source"].rsplit("/")[-1] for result in json.loads(out)] == ["test-ada.npz", "gone.mp4", "short.npz"]
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:99"])
+def test_a_device_that_is_not_there_is_said(poseauth, speeches, home, device):
+    status, _, err = poseauth("verify", speeches / "short.npz", "--person", "Ada", "--home", home, "--device", device)
+    assert (status, f"device '{device}'" in err or f"device {device}" in err) == (1, True)
+
+
+def test_named_impostors_of_whom_none_can_be_read_stop_the_enrolment(poseauth, speeches, tmp_path):
+    status, _, err = poseauth(
+        "enroll", "--person", "Ada", speeches / "ada", "--impostor", tmp_path / "typo", "--home", tmp_path / "home"
+    )
+    assert (status, "none could be read" in err) == (1, True)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_clip_too_short_for_a_window_gives_no_empty_csv(poseauth, speeches, tmp_path):
+    status, _, err = poseauth("extract", speeches / "short.npz", "-o", tmp_path / "out", "--format", "csv")
+    assert (status, "no window of 150 frames" in err) == (3, True)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_damaged_profile_is_listed_with_the_way_out(poseauth, home):
+    for folder in home.iterdir():
+        (folder / "movement.safetensors").unlink(missing_ok=True)
+    status, out, _ = poseauth("profiles", "list", "--home", home)
+    assert (status, "Enrol the person again, or import them" in out) == (3, True)
+
+
+def test_a_profile_does_not_answer_under_another_name(poseauth, speeches, home):
+    (path,) = home.glob("*/profile.json")
+    path.write_text(path.read_text().replace('"name": "Ada"', '"name": "Bob"', 1))
+    status, _, err = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home)
+    assert (status, "does not belong there" in err) == (1, True)

@@ -108,7 +108,7 @@ def test_a_clip_that_was_not_analysed_has_no_verdict():
     ("verdict", "words"),
     [
         (Verdict.AUTHENTIC, "body movement consistent with Ada"),
-        (Verdict.FAKE, "body movement not consistent with Ada"),
+        (Verdict.FAKE, "body movement not consistent with Ada; nothing is said of how the footage was made"),
         (Verdict.INCONCLUSIVE, "not enough to say whether Ada moves here"),
     ],
 )
