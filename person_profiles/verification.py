@@ -13,6 +13,7 @@ from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, Pro
 from poseauth.keypoints import KeypointSequence
 from poseauth.models import WindowLSTM, choose_device, model_from_weights, score_windows
 from poseauth.report import Verification, caveats_of
+from poseauth.surrogates import mirror_images
 from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
 
 
@@ -78,7 +79,10 @@ def verify(
             f"{source.source_name}: the network's score is no number; the keypoints are out of all proportion"
         )
     limits = limits or EvidenceLimits()
-    decision = _unless_learnt_from(sequence, profile, decide(scores, windows, person=profile.name, limits=limits))
+    decision = decide(scores, windows, person=profile.name, limits=limits)
+    if decision.verdict is Verdict.FAKE:
+        decision = _unless_mirrored(windows, profile, network, decision, limits)
+    decision = _unless_learnt_from(sequence, profile, decision)
     caveats = [*caveats_of(source), *profile.notes]
     usual = EvidenceLimits().min_seconds
     if limits.min_seconds <= decision.seconds_analysed < usual:
@@ -97,6 +101,22 @@ def verify(
         reasons=decision.reasons,
         caveats=tuple(caveats),
     )
+
+
+def _unless_mirrored(
+    windows: Windows, profile: Profile, network: WindowLSTM, decision: Decision, limits: EvidenceLimits
+) -> Decision:
+    """No verdict on a clip that moves like the person in a mirror: it may show them, turned round."""
+    scores = score_windows(network, mirror_images(windows.keypoints))
+    turned = decide(scores, windows, person=profile.name, limits=limits)
+    if turned.verdict is not Verdict.AUTHENTIC:
+        return decision
+    n_windows = len(windows)
+    seen = (
+        f"the clip is possibly mirrored: turned round, {turned.n_authentic_votes} of {n_windows} windows move like "
+        f"{profile.name}, as it is {decision.n_authentic_votes}. Look for writing, partings and buttons"
+    )
+    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(seen, *decision.reasons))
 
 
 def _unless_learnt_from(sequence: KeypointSequence, profile: Profile, decision: Decision) -> Decision:

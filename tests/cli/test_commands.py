@@ -12,6 +12,8 @@ import pytest
 from keypoint_extractors import sources
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from poseauth.keypoint_files import read_keypoints, write_keypoints
+from poseauth.keypoints import keypoint_sequence
+from poseauth.surrogates import mirror_images
 
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
 
@@ -369,3 +371,15 @@ def test_a_profile_does_not_answer_under_another_name(poseauth, speeches, home):
     path.write_text(path.read_text().replace('"name": "Ada"', '"name": "Bob"', 1))
     status, _, err = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home)
     assert (status, "does not belong there" in err) == (1, True)
+
+
+def test_a_mirrored_clip_of_the_person_is_noticed_and_gets_no_verdict(poseauth, speeches, home, tmp_path):
+    sequence = read_keypoints(speeches / "test-ada.npz")
+    turned = mirror_images(sequence.keypoints[None])[0] + np.array([1280, 0], np.float32)
+    confidence = np.isfinite(turned).all(axis=-1).astype(np.float32)
+    mirrored = keypoint_sequence(turned, confidence, sequence.timestamps_s, provenance=sequence.provenance)
+    write_keypoints(mirrored, tmp_path / "mirrored.npz")
+    _, out, _ = poseauth("verify", tmp_path / "mirrored.npz", "--person", "Ada", "--home", home, "--json")
+    (result,) = json.loads(out)
+    assert result["verdict"] == "inconclusive"
+    assert "possibly mirrored" in result["reasons"][0]
