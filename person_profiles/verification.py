@@ -111,10 +111,11 @@ def _unless_mirrored(
     turned = decide(scores, windows, person=profile.name, limits=limits)
     if turned.verdict is not Verdict.AUTHENTIC:
         return decision
-    n_windows = len(windows)
+    name, n_windows = profile.name, len(windows)
     seen = (
-        f"the clip is possibly mirrored: turned round, {turned.n_authentic_votes} of {n_windows} windows move like "
-        f"{profile.name}, as it is {decision.n_authentic_votes}. Look for writing, partings and buttons"
+        f"possibly mirrored: turned round, {turned.n_authentic_votes} of {n_windows} windows move like {name}, as the "
+        f"clip is {decision.n_authentic_votes}. It may show {name} in a mirror (look for writing, partings), or "
+        "somebody who moves like that"
     )
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(seen, *decision.reasons))
 
