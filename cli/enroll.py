@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from poseauth.errors import EnrolmentError, InputError, ProfileError, ProfileExistsError
+from poseauth.errors import EnrolmentError, PoseAuthError, ProfileError, ProfileExistsError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
 
@@ -147,7 +147,7 @@ class _Collection:
         """The keypoints of all that can be read; the rest is named on stderr."""
         found = []
         for path, result in read_each(self.reader, paths, self._who, recursive=self._recursive):
-            if isinstance(result, InputError):
+            if isinstance(result, PoseAuthError):
                 warn(path, result)
                 self.n_failed += 1
             else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from poseauth.errors import InputError
+from poseauth.errors import PoseAuthError
 from poseauth.recipes import RECIPES
 
 from .evaluation_report import draw, report, score_list, summary, write_json, write_scores
@@ -174,7 +174,7 @@ def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, Keypoint
     """Every clip once; and why the others could not be read."""
     clips, unread = {}, {}
     for path, result in read_each(reader, list(dict.fromkeys(paths))):
-        if isinstance(result, InputError):
+        if isinstance(result, PoseAuthError):
             warn(path, result)
             unread[path] = reason(path, result)
         else:

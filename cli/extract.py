@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from poseauth.errors import InputError, TooShortError
+from poseauth.errors import InputError, PoseAuthError, TooShortError
 from poseauth.keypoint_files import SUFFIX, write_keypoints, write_method_csv
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import caveats_of
@@ -57,7 +57,7 @@ def extract(
     n_failed = 0
     taken: set[Path] = set()
     for path, result in read_each(reader, sources, whom(track, box), recursive=recursive):
-        if isinstance(result, InputError):
+        if isinstance(result, PoseAuthError):
             warn(path, result)
             n_failed += 1
             continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poseauth.errors import InputError, PoseAuthError
+from poseauth.errors import ExtractorError, InputError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 
 from .progress import extraction_progress
@@ -28,7 +28,7 @@ def read_each(
     *,
     recursive: bool = False,
     quiet: bool = False,
-) -> Iterator[tuple[Path, KeypointSequence | InputError]]:
+) -> Iterator[tuple[Path, KeypointSequence | PoseAuthError]]:
     """The keypoints of each clip that paths and folders stand for, in their order, or what stood in the way of it.
 
     A clip that is met again, by another path or in a folder, is not read again.
@@ -48,8 +48,9 @@ def read_each(
                     continue
                 met.add(path)
                 try:
-                    result: KeypointSequence | InputError = reader.read(path, who=who, on_progress=bar)
-                except InputError as error:
+                    result: KeypointSequence | PoseAuthError = reader.read(path, who=who, on_progress=bar)
+                # Without an extractor the videos fail, each by its name; keypoint files beside them do not.
+                except (InputError, ExtractorError) as error:
                     result = error
                 bar.clear()
                 yield path, result
@@ -75,6 +76,6 @@ def reason(path: Path, error: PoseAuthError) -> str:
     return text
 
 
-def warn(path: Path, error: InputError) -> None:
+def warn(path: Path, error: PoseAuthError) -> None:
     """Say on stderr what went wrong with a clip."""
     click.secho(readable(f"{path}: {reason(path, error)}"), fg="yellow", err=True)

@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 import click
 
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorMismatchError, InputError, StorageError
+from poseauth.errors import ExtractorMismatchError, InputError, PoseAuthError, StorageError
 from poseauth.report import CSV_COLUMNS, Verification, as_dict, as_row, not_analysed
 
 from .options import (
@@ -109,7 +109,7 @@ def verify(
     with _table(output) as write:
         for path, read in read_each(reader, paths, whom(track, box), recursive=recursive):
             source = encodable(str(path))
-            if isinstance(read, InputError):
+            if isinstance(read, PoseAuthError):
                 result = not_analysed(source, profile.name, reason(path, read))
             else:
                 try:

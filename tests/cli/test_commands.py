@@ -176,13 +176,11 @@ def test_a_folder_of_impostors_groups_by_person(poseauth, speeches, tmp_path):
 def test_a_bad_video_among_good_ones_is_named_and_the_person_is_enrolled(poseauth, speeches, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     status, out, err = poseauth(
-        "enroll", "--person", "Ada", speeches / "ada", tmp_path / "bad.mp4", "--home", tmp_path / "home",
-        "--extractor", "mediapipe",
-    )  # fmt: skip
-    assert status in (1, 3)  # 1 where the extractor that the video asks for is not installed
-    if status == 3:
-        assert "bad.mp4: not a video" in err
-        assert "Ada" in out
+        "enroll", "--person", "Ada", speeches / "ada", tmp_path / "bad.mp4", "--home", tmp_path / "home"
+    )
+    assert status == 3
+    assert f"{tmp_path / 'bad.mp4'}: " in err
+    assert "Ada: 32 s of usable movement in 2 videos" in out
 
 
 def test_too_little_video_enrols_nobody(poseauth, speeches, tmp_path):
@@ -383,3 +381,24 @@ def test_a_mirrored_clip_of_the_person_is_noticed_and_gets_no_verdict(poseauth, 
     (result,) = json.loads(out)
     assert result["verdict"] == "inconclusive"
     assert "possibly mirrored" in result["reasons"][0]
+
+
+def test_without_an_extractor_videos_are_named_and_keypoint_files_are_analysed(
+    poseauth, speeches, home, tmp_path, monkeypatch
+):
+    from keypoint_extractors import registry
+    from poseauth.errors import ExtractorMissingError
+
+    def lacking(options):
+        raise ExtractorMissingError("not installed. Install it")
+
+    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lacking, "mediapipe": lacking})
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    status, out, _ = poseauth(
+        "verify", tmp_path / "clip.mp4", speeches / "test-ada.npz", "--person", "Ada", "--home", home, "--json"
+    )
+    video, keypoints = json.loads(out)
+    assert status == 3
+    assert (video["verdict"], keypoints["verdict"]) == (None, "authentic")
+    assert "no extractor can run here" in video["reasons"][0]
+    assert "Install it" in video["reasons"][0]
