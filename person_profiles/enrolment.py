@@ -115,8 +115,8 @@ def enrol(
     if validation is not None:
         scores = score_windows(learnt.model, validation.windows)
         self_test = _self_test(scores, validation, len(own_test), len(others_test), unknown=unknown)
-    if validation is not None and recipe.training.refit:
-        learnt = train(_lesson(own, others, recipe, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
+        if recipe.training.refit:
+            learnt = train(_lesson(own, others, recipe, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
     return Profile(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

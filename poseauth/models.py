@@ -129,14 +129,31 @@ def score_windows(model: WindowLSTM, windows: Float32Array) -> Float32Array:
     np.ndarray [shape=(N,)], float32
         0 to 1, higher = more like the person.
     """
+    return torch.sigmoid(window_log_odds(model, windows)).numpy().astype(np.float32)
+
+
+def window_log_odds(model: WindowLSTM, windows: Float32Array) -> torch.Tensor:
+    """Log-odds of the enrolled person for each window, on the CPU; above 0 = more like the person than not.
+
+    Parameters
+    ----------
+    model : WindowLSTM
+        In evaluation mode.
+    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+        Pixels, NaN where missing.
+
+    Returns
+    -------
+    torch.Tensor [shape=(N,)], float32
+    """
     encode = FEATURES[model.architecture.features]
     device = model.feature_mean.device
-    scores = []
+    odds = [torch.zeros(0)]
     with torch.inference_mode():
         for first in range(0, len(windows), _SCORING_BATCH):
             batch = torch.from_numpy(encode(windows[first : first + _SCORING_BATCH])).to(device)
-            scores.append(torch.sigmoid(log_odds(model(batch))).cpu().numpy())
-    return np.concatenate(scores).astype(np.float32) if scores else np.zeros(0, np.float32)
+            odds.append(log_odds(model(batch)).cpu())
+        return torch.cat(odds)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -12,10 +12,8 @@ from torch import nn
 
 from poseauth.arrays import Float32Array, Int32Array
 from poseauth.features import FEATURES
-from poseauth.models import PERSON, WindowLSTM, log_odds
+from poseauth.models import PERSON, WindowLSTM, log_odds, window_log_odds
 from poseauth.recipes import Recipe
-
-_SCORING_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +144,7 @@ def _train(
             options.clip_norm,
         )  # fmt: skip
         schedule.step()
-        held_out = _validate(model, validation, device) if validation is not None else (None, None)
+        held_out = _validate(model, validation) if validation is not None else (None, None)
         history.append(Epoch(number, n_epochs, loss, accuracy, *held_out))
         if on_epoch:
             on_epoch(history[-1])
@@ -227,18 +225,11 @@ def _losses(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return nn.functional.cross_entropy(logits, target, reduction="none")
 
 
-def _validate(model: WindowLSTM, validation: LabelledWindows, device: torch.device) -> tuple[float, float]:
+def _validate(model: WindowLSTM, validation: LabelledWindows) -> tuple[float, float]:
     """Loss and accuracy of person against rest on held-out windows, both sides weighing alike."""
     model.eval()
-    encode = FEATURES[model.architecture.features]
     is_person = torch.from_numpy(validation.classes == PERSON)
-    with torch.inference_mode():
-        odds = torch.cat(
-            [
-                log_odds(model(torch.from_numpy(encode(validation.windows[i : i + _SCORING_BATCH])).to(device))).cpu()
-                for i in range(0, len(validation), _SCORING_BATCH)
-            ]
-        )
+    odds = window_log_odds(model, validation.windows)
     losses = nn.functional.binary_cross_entropy_with_logits(odds, is_person.float(), reduction="none")
     right = (odds > 0) == is_person
     sides = [side for side in (is_person, ~is_person) if bool(side.any())]
