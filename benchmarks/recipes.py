@@ -17,7 +17,7 @@ import click
 
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from person_profiles.enrolment import Negative, enrol
-from person_profiles.verification import load_network
+from person_profiles.verification import load_scorer
 from poseauth.models import score_windows
 from poseauth.recipes import RECIPES
 from poseauth.windows import cut_windows
@@ -38,7 +38,7 @@ def accuracies(number: int, recipe: str, *, n_speeches: int, seconds_each: float
     started = time.perf_counter()
     profile = enrol(order[0].name, own, others, recipe=RECIPES[recipe])
     seconds = time.perf_counter() - started
-    network = load_network(profile, device="cpu")
+    network = load_scorer(profile, device="cpu")
     windows_right, clips_right = [], []
     for style in order:
         scores = score_windows(network, cut_windows(speak(style, duration_s=TEST_S, seed=next(seeds))).keypoints)

@@ -1,7 +1,8 @@
 """Who moves? The protocols A, B and C on real people, open and closed set, for the profile and the plain baselines.
 
-Each line gives the AUC and the EER of clips with their 95 % intervals by recording; "matched" are the impostors filmed
-on the same day in the same room. The data are described in ../shared/data/README.md.
+Each line gives AUC, EER, Cllr (by the profile's own calibration; of the baselines, by one fitted on other people's
+trials) and Cllr_min of clips with their 95 % intervals by recording; "matched" are the impostors filmed on the same day
+in the same room. The data are described in ../shared/data/README.md.
 
     python benchmarks/verification.py [--scorers profile,position,...] [--protocols A,B,C] [--quick] [--json FILE]
 """
@@ -11,15 +12,15 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from person_profiles.error_rates import Figures, clip_rows, figures_of, window_rows
+from person_profiles.error_rates import Figures, ScoredRows, clip_rows, figures_of, window_rows
 from person_profiles.scorers import BaselineScorer, ProfileScorer, Scorer
-from person_profiles.trials import Enrolment, Trial, run_trials, with_known_people
+from person_profiles.trials import Enrolment, Trial, TrialScore, run_trials, with_known_people
 from poseauth.baselines import BASELINES
 from poseauth.keypoint_files import read_keypoints
 from poseauth.keypoints import KeypointSequence
@@ -68,17 +69,24 @@ def _rows(table: Path, quick: bool) -> list[dict[str, str]]:
     return rows
 
 
-def run_one(
-    enrolments: Sequence[Enrolment], trials: Sequence[Trial], make_scorer: Callable[[int], Scorer], *, closed: bool,
-    seed: int, n_resamples: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Figures of one scorer on one protocol, over all impostors and the matched ones."""
+def run_together(
+    protocols: Mapping[str, Sequence[Trial]], enrolments: Sequence[Enrolment], make_scorer: Callable[[int], Scorer], *,
+    closed: bool, seed: int,
+) -> tuple[dict[str, list[TrialScore]], float]:  # fmt: skip
+    """The results of protocols that enrol from the same recordings: everybody is learnt once for all of them."""
     started = time.perf_counter()
+    trials = [trial for some in protocols.values() for trial in some]
     results = run_trials(enrolments, trials, closed=closed, make_scorer=make_scorer, seed=seed)
-    seconds = time.perf_counter() - started
+    belongs = [name for name, some in protocols.items() for _ in some]
+    by_protocol = {name: [one for one in results if belongs[one.number] == name] for name in protocols}
+    return by_protocol, time.perf_counter() - started
+
+
+def summed_up(results: Sequence[TrialScore], *, seed: int, n_resamples: int) -> dict[str, Any]:
+    """Figures of one scorer on one protocol, over all impostors and the matched ones."""
     clips, windows = clip_rows(results), window_rows(results)
 
-    def figures(rows: Any, attack: str | None = None) -> Figures:
+    def figures(rows: ScoredRows, attack: str | None = None) -> Figures:
         return figures_of(rows, attack=attack, seed=seed, n_resamples=n_resamples)
 
     return {
@@ -89,8 +97,24 @@ def run_one(
         "calibration": clips.calibration,
         "not_analysed": sum(result.scored is None for result in results),
         "n_recordings": len(set(clips.recordings)),
-        "seconds": seconds,
     }
+
+
+def sharing_enrolments(protocols: Sequence[str]) -> list[list[str]]:
+    """The protocols, those together that enrol from one and the same table.
+
+    Raises
+    ------
+    click.UsageError
+        If one of them is not there.
+    """
+    groups: dict[bytes, list[str]] = {}
+    for protocol in protocols:
+        table = PROTOCOLS / protocol / "enrol.csv"
+        if not table.is_file():
+            raise click.UsageError(f"{table} is not here; the data are described in ../shared/data/README.md")
+        groups.setdefault(table.read_bytes(), []).append(protocol)
+    return list(groups.values())
 
 
 def scorer_of(name: str, recipe: str, device: str) -> Callable[[int], Scorer]:
@@ -126,27 +150,26 @@ def main(
     if unknown:
         raise click.UsageError(f"no scorer is called {', '.join(unknown)}; profile, {', '.join(BASELINES)} are")
     device = str(choose_device(device))
-    columns = ("clip AUC", "clip EER", "matched AUC", "matched EER")
+    columns = ("clip AUC", "clip EER", "matched AUC", "Cllr", "Cllr_min")
     click.echo(f"{'':<3}{'scorer':<17}{'set':<8}" + "".join(f"{column:<22}" for column in columns))
     rows = []
-    for protocol in protocols.split(","):
-        folder = PROTOCOLS / protocol.strip()
-        if not folder.is_dir():
-            raise click.UsageError(f"{folder} is not here; the data are described in ../shared/data/README.md")
-        enrolments, trials = read_protocol(folder, quick=quick)
+    for some in sharing_enrolments([protocol.strip() for protocol in protocols.split(",")]):
+        read = {protocol: read_protocol(PROTOCOLS / protocol, quick=quick) for protocol in some}
+        enrolments = read[some[0]][0]
         for name in names:
             for is_closed in (False, True) if closed else (False,):
-                found = run_one(
-                    enrolments, trials, scorer_of(name, recipe, device), closed=is_closed, seed=seed,
-                    n_resamples=resamples,
+                found, seconds = run_together(
+                    {protocol: trials for protocol, (_, trials) in read.items()}, enrolments,
+                    scorer_of(name, recipe, device), closed=is_closed, seed=seed,
                 )  # fmt: skip
-                shown = (
-                    found["clips"].auc, found["clips"].eer, found["matched_clips"].auc, found["matched_clips"].eer
-                )  # fmt: skip
-                side = "closed" if is_closed else "open"
-                click.echo(f"{protocol:<3}{name:<17}{side:<8}" + "".join(f"{told(one):<22}" for one in shown))
-                plain = {key: value.as_dict() if isinstance(value, Figures) else value for key, value in found.items()}
-                rows.append({"protocol": protocol, "scorer": name, "set": side, **plain})
+                for protocol, results in found.items():
+                    told_of = summed_up(results, seed=seed, n_resamples=resamples)
+                    clips: Figures = told_of["clips"]
+                    shown = (clips.auc, clips.eer, told_of["matched_clips"].auc, clips.cllr, clips.cllr_min)
+                    side = "closed" if is_closed else "open"
+                    click.echo(f"{protocol:<3}{name:<17}{side:<8}" + "".join(f"{told(one):<22}" for one in shown))
+                    plain = {key: one.as_dict() if isinstance(one, Figures) else one for key, one in told_of.items()}
+                    rows.append({"protocol": protocol, "scorer": name, "set": side, **plain, "seconds": seconds})
     if out:
         about = {"recipe": recipe, "seed": seed, "resamples": resamples, "quick": quick}
         out.write_text(json.dumps({**about, "rows": rows}, indent=2, allow_nan=False))

@@ -41,8 +41,8 @@ REAL, FAKE = "real", "fake"
     help="""Learn how a person moves from authentic videos of them.
 
 VIDEOS are files or folders. A folder with real/ and fake/ in it is understood. Others to compare with come from
---fake, --impostor and from everybody enrolled before; where there is nobody, from the person's own movement taken
-apart, and the profile says that it has met no real impostor.
+--fake, --impostor and from everybody enrolled before. Enrolment begins with a self-test: videos and whole people are
+left out in turn and judged unseen. A person who cannot be told from others is not enrolled, and the reason is given.
 
 \b
 Example:
@@ -71,6 +71,11 @@ Example:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Two enrolments with one seed agree."
 )
+@click.option(
+    "--allow-weak",
+    is_flag=True,
+    help="Keep the profile even if it does not pass its self-test; every answer by it is inconclusive.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
 @click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
 @extractor_options
@@ -85,6 +90,7 @@ def enroll(
     no_others: bool,
     recipe_name: str,
     seed: int,
+    allow_weak: bool,
     overwrite: bool,
     extractor: str,
     track: int | None,
@@ -121,13 +127,22 @@ def enroll(
     if (fakes or fake_too or impostors) and not negatives:
         raise EnrolmentError(
             "fakes or impostors were named and none could be read; see the reasons above. Correct the paths, or leave "
-            "them out and let the profile say that it has met no real impostor"
+            "them out"
         )
     if not no_others:
         negatives += _enrolled(store, person, genuine[0])
     click.echo(f"learning from {len(genuine)} videos of {person} against {len(negatives)} of others", err=True)
     with training_progress() as bar:
-        profile = enrol(person, genuine, negatives, recipe=RECIPES[recipe_name], seed=seed, device=device, on_epoch=bar)
+        profile = enrol(
+            person,
+            genuine,
+            negatives,
+            recipe=RECIPES[recipe_name],
+            seed=seed,
+            device=device,
+            allow_weak=allow_weak,
+            on_epoch=bar,
+        )
     folder = store.save(profile, genuine, overwrite=overwrite)
     click.echo(describe_profile(profile))
     click.echo(f"kept in {folder}")

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from poseauth.decision import Verdict
-from poseauth.report import NOT_EXAMINED, SCOPE, Verification, sentence
+from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
 
 from .reading import readable
 
 if TYPE_CHECKING:
-    from person_profiles.profile import Profile
+    from person_profiles.profile import Profile, SelfTest
+    from poseauth.metrics import Estimate
 
 _COLOURS = {Verdict.AUTHENTIC: "green", Verdict.FAKE: "red", Verdict.INCONCLUSIVE: "yellow"}
 _INDENT = "  "
-FOOTER = f"{SCOPE} Not examined: {', '.join(NOT_EXAMINED)}."
+FOOTER = (
+    f"{SCOPE} Not examined: {', '.join(NOT_EXAMINED)}.\n"
+    f'A likelihood ratio compares "{PROPOSITIONS[0].format(person="the person")}" with "{PROPOSITIONS[1]}". '
+    f"Factor and words: {verbal_scale()}."
+)
 
 
 def describe_result(result: Verification) -> str:
@@ -33,11 +38,24 @@ def describe_result(result: Verification) -> str:
             f"{_INDENT}{decision.n_authentic_votes} of {n_windows} windows like {result.person}; mean score "
             f"{decision.mean_score:.2f} (0 to 1, higher = more like {result.person}); "
             f"{decision.seconds_analysed:.1f} s analysed",
+            *_evidence(result),
         ]
         if result.verdict is Verdict.INCONCLUSIVE:
             lines += [f"{_INDENT}because {reason}" for reason in result.reasons]
     lines += [f"{_INDENT}note: {caveat}" for caveat in result.caveats]
     return "\n".join(lines)
+
+
+def _evidence(result: Verification) -> list[str]:
+    """The likelihood ratio in numbers and words."""
+    ratio = result.decision.likelihood if result.decision else None
+    if ratio is None:
+        return []
+    return [
+        f"{_INDENT}log10 likelihood ratio {ratio.log10_lr:+.2f} (95 % interval {ratio.low:+.2f} to {ratio.high:+.2f}; "
+        f"this profile can support {ratio.lower_bound:+.2f} to {ratio.upper_bound:+.2f}; undecided within "
+        f"{ratio.undecided:.2f}): {in_words(ratio.log10_lr, readable(result.person))}",
+    ]
 
 
 def describe_profile(profile: Profile) -> str:
@@ -57,12 +75,31 @@ def describe_profile(profile: Profile) -> str:
         ),
         f"{_INDENT}extractor: {profile.extractor or 'not known (keypoint files did not say)'}",
     ]
-    test = profile.self_test
-    if test is not None:
-        whose = "strangers" if test.others_unknown else "people also seen in training"
-        lines.append(
-            f"{_INDENT}on held-out videos: {test.accuracy_genuine:.0%} of {test.n_genuine_windows} own windows "
-            f"accepted, {test.accuracy_others:.0%} of {test.n_other_windows} windows of {whose} rejected"
-        )
+    if profile.self_test is not None:
+        lines += [f"{_INDENT}{line}" for line in _self_test(profile.self_test)]
+    lines += [click.style(f"{_INDENT}WEAK: {weakness}", fg="yellow") for weakness in profile.weaknesses]
     lines += [f"{_INDENT}note: {note}" for note in profile.notes]
     return "\n".join(lines)
+
+
+def _self_test(test: SelfTest) -> list[str]:
+    """How well the person was told from strangers."""
+    lines = [
+        f"self-test, {test.n_genuine_videos} videos of the person and {test.n_other_videos} of {test.n_other_people} "
+        f"others, each judged unseen: AUC {_told(test.auc)}, EER {_told(test.eer)}, Cllr {_told(test.cllr)}",
+        f"of {test.n_genuine_clips} own clips {test.n_genuine_against} were taken for somebody else, of "
+        f"{test.n_other_clips} of others {test.n_other_for} for the person; {test.n_undecided} undecided",
+        f"hardest to tell: {test.hardest_other} (AUC {test.hardest_auc:.2f})",
+    ]
+    if test.evidence_curve:
+        points = ", ".join(f"{point.seconds:g} s {point.eer:.0%}" for point in test.evidence_curve)
+        enough = f"; enough from {test.enough_s:g} s on" if test.enough_s else ""
+        lines.append(f"error by seconds of video: {points}{enough}")
+    return lines
+
+
+def _told(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "not known"
+    interval = "" if estimate.low is None else f" ({estimate.low:.2f} to {estimate.high:.2f})"
+    return f"{estimate.value:.2f}{interval}"

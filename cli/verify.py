@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorMismatchError, InputError, PoseAuthError, StorageError
+from poseauth.errors import ExtractorMismatchError, InputError, PoseAuthError, ProfileError, StorageError
 from poseauth.report import CSV_COLUMNS, Verification, as_dict, as_row, not_analysed
 
 from .options import (
@@ -30,6 +30,11 @@ from .options import (
 )
 from .reading import SOME_FAILED, encodable, read_each, readable, reason
 from .telling import FOOTER, describe_result
+
+if TYPE_CHECKING:
+    from person_profiles.profile import Profile
+    from person_profiles.store import ProfileStore
+    from person_profiles.verification import OtherPerson
 
 FAILED_ON = 4
 STDIN = Path("-")
@@ -62,9 +67,8 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
 @click.option(
     "--min-seconds",
     type=click.FloatRange(min=0),
-    default=EvidenceLimits().min_seconds,
-    show_default=True,
-    help="Usable seconds below which the answer is inconclusive.",
+    help="Usable seconds below which the answer is inconclusive. [default: what the profile's self-test found to be "
+    f"enough, {EvidenceLimits().min_seconds:g} or more]",
 )
 @click.option(
     "--extractor",
@@ -82,7 +86,7 @@ def verify(
     as_json: bool,
     output: Path | None,
     fail_on: str | None,
-    min_seconds: float,
+    min_seconds: float | None,
     extractor: str | None,
     any_extractor: bool,
     track: int | None,
@@ -98,11 +102,12 @@ def verify(
     profile = store.load(person)
     name = extractor or (profile.extractor.name if profile.extractor else "auto")
     reader = open_reader(name if name in EXTRACTOR_CHOICES else "auto", **reader_options)
-    from person_profiles.verification import load_network
+    from person_profiles.verification import load_scorer
     from person_profiles.verification import verify as verify_sequence
 
-    network = load_network(profile, device=reader_options["device"])
-    limits = EvidenceLimits(min_seconds=min_seconds)
+    scorer = load_scorer(profile, device=reader_options["device"])
+    limits = None if min_seconds is None else EvidenceLimits(min_seconds=min_seconds)
+    others = _others(store, profile, reader_options["device"])
     paths, results = _with_stdin(sources), list[Verification]()
     if not paths:
         raise click.UsageError("there is no path on stdin")
@@ -113,7 +118,9 @@ def verify(
                 result = not_analysed(source, profile.name, reason(path, read))
             else:
                 try:
-                    result = verify_sequence(read, profile, network, limits=limits, any_extractor=any_extractor)
+                    result = verify_sequence(
+                        read, profile, scorer, limits=limits, any_extractor=any_extractor, others=others
+                    )
                     result = replace(result, source=source)
                 except (InputError, ExtractorMismatchError) as error:
                     result = not_analysed(source, profile.name, reason(path, error), provenance=read.provenance)
@@ -127,6 +134,22 @@ def verify(
     if fail_on and any(result.verdict == fail_on for result in results):
         return FAILED_ON
     return SOME_FAILED if any(result.verdict is None for result in results) else 0
+
+
+def _others(store: ProfileStore, profile: Profile, device: str) -> list[OtherPerson]:
+    """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
+    from person_profiles.verification import OtherPerson, load_scorer
+
+    found = []
+    for entry in store.entries():
+        other = entry.profile
+        if other is None or other.name == profile.name or other.extractor != profile.extractor or other.is_weak:
+            continue
+        try:
+            found.append(OtherPerson(other, load_scorer(other, device=device)))
+        except ProfileError as error:
+            click.secho(f"not compared with {other.name}: {error}", fg="yellow", err=True)
+    return found
 
 
 def _say(result: Verification, write: _Write, *, as_json: bool) -> None:

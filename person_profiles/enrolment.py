@@ -8,17 +8,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from person_profiles.profile import Profile, Role, SelfTest, VideoRecord
+from person_profiles.learning import Clip, learn
+from person_profiles.profile import Profile, Role, VideoRecord
+from person_profiles.self_test import hold_self_test
 from poseauth import __version__
-from poseauth.arrays import Float32Array, Int32Array
-from poseauth.errors import EnrolmentError, ExtractorMismatchError
+from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileError
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
-from poseauth.models import PERSON, score_windows, weights_of
 from poseauth.recipes import RECIPES, Recipe
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
-from poseauth.surrogates import mirror_images, surrogate_impostors
-from poseauth.training import Epoch, LabelledWindows, train
-from poseauth.windows import WindowOptions, Windows, cut_windows
+from poseauth.training import Epoch
+from poseauth.windows import WindowOptions, cut_windows
 
 MIN_ENROL_S = 20.0
 """Usable seconds below which nothing is learnt."""
@@ -37,14 +36,6 @@ class Negative:
     role: Role
 
 
-@dataclass(frozen=True, eq=False)
-class _Clip:
-    """The training windows of one source video."""
-
-    windows: Windows
-    record: VideoRecord
-
-
 def enrol(
     name: str,
     genuine: Sequence[KeypointSequence],
@@ -54,12 +45,15 @@ def enrol(
     window_options: WindowOptions | None = None,
     seed: int = 0,
     device: str = "cpu",
+    allow_weak: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Profile:
-    """Learn a person from authentic videos, against videos of others.
+    """Learn a person from authentic videos, against videos of others, and find out how well they are told apart.
 
-    Whole videos are held out to test; no window of one video stands on both sides. Without
-    any real negative, surrogate impostors are made from the person's own movement, and the profile says so.
+    First the self-test: whole videos of the person and whole other people are left out in turn. Then everything is
+    learnt anew from all of it. A person who cannot be told from others, or was not tested, is refused unless
+    `allow_weak`. Without any real negative, surrogate impostors are made from the person's own movement: such a profile
+    is weak.
 
     Parameters
     ----------
@@ -77,6 +71,8 @@ def enrol(
         Two enrolments with one seed on one machine agree.
     device : str
         Where to compute: "cpu", "cuda", ...
+    allow_weak : bool
+        Whether a profile that did not pass its self-test is given all the same; no verdict ever rests on it.
     on_epoch : callable
         Told of every epoch as it ends.
 
@@ -88,6 +84,8 @@ def enrol(
     ------
     EnrolmentError
         If there is too little usable video, or one video stands on both sides.
+    WeakProfileError
+        If the self-test was not passed or could not be held, and `allow_weak` is not set.
     ExtractorMismatchError
         If the keypoints come from more than one extractor.
     """
@@ -99,24 +97,13 @@ def enrol(
     others = _clips([(n.sequence, n.role, n.group) for n in negatives], training_cut)
     _check_enough(name, own, alone=not others)
     rng = np.random.default_rng(seed)
-    own_test, others_test, unknown = _hold_out(own, others, recipe.training.held_out, rng)
-    own_train = [clip for clip in own if clip not in own_test]
-    others_train = [clip for clip in others if clip not in others_test]
-    validation = _labelled(own_test, others_test, rng) if own_test else None
-    learnt = train(
-        _lesson(own_train, others_train, recipe, rng),
-        recipe,
-        validation=validation,
-        seed=seed,
-        device=device,
-        on_epoch=on_epoch,
-    )
-    self_test = None
-    if validation is not None:
-        scores = score_windows(learnt.model, validation.windows)
-        self_test = _self_test(scores, validation, len(own_test), len(others_test), unknown=unknown)
-        if recipe.training.refit:
-            learnt = train(_lesson(own, others, recipe, rng), recipe, seed=seed, device=device, on_epoch=on_epoch)
+    tested = hold_self_test(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
+    if tested.weaknesses and not allow_weak:
+        raise WeakProfileError(
+            f"{name} is not enrolled: {'; '.join(tested.weaknesses)}. Or add --allow-weak: the profile is kept, and "
+            "every answer by it is inconclusive"
+        )
+    learnt = learn(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
     return Profile(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,12 +112,14 @@ def enrol(
         windows=options,
         recipe=recipe,
         seed=seed,
-        n_epochs=learnt.best_epoch,
+        n_epochs=learnt.n_epochs,
         videos=tuple(clip.record for clip in [*own, *others]),
         n_surrogates=0 if others else sum(len(clip.windows) for clip in own),
-        self_test=self_test,
-        notes=_notes(has_others=bool(others), tested=self_test is not None),
-        weights=weights_of(learnt.model),
+        self_test=tested.self_test,
+        calibrated=tested.calibrated,
+        weaknesses=tested.weaknesses,
+        notes=() if others else (NO_REAL_IMPOSTOR,),
+        weights=learnt.scorer.as_arrays(),
     )
 
 
@@ -156,7 +145,7 @@ def _check_sides(genuine: Sequence[KeypointSequence], negatives: Sequence[Negati
             )
 
 
-def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOptions) -> list[_Clip]:
+def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOptions) -> list[Clip]:
     """One clip a source video with usable windows; the same video given twice counts once."""
     clips, met = [], set()
     for sequence, role, group in sources:
@@ -175,12 +164,12 @@ def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOpt
                 round(windows.seconds, 3),
                 len(windows),
             )
-            clips.append(_Clip(windows, record))
+            clips.append(Clip(windows, record))
     # The order of files must not matter.
     return sorted(clips, key=lambda clip: (clip.record.role, clip.record.group, clip.record.recording))
 
 
-def _check_enough(name: str, own: Sequence[_Clip], *, alone: bool) -> None:
+def _check_enough(name: str, own: Sequence[Clip], *, alone: bool) -> None:
     seconds = sum(clip.record.seconds for clip in own)
     if seconds < MIN_ENROL_S:
         raise EnrolmentError(
@@ -194,79 +183,3 @@ def _check_enough(name: str, own: Sequence[_Clip], *, alone: bool) -> None:
             f"{name} has {n_windows} windows of 5 s and nobody to compare with; {MIN_SURROGATE_WINDOWS} are needed to "
             "make surrogate impostors. Give longer videos, or clips of other people with --impostor"
         )
-
-
-def _hold_out(
-    own: Sequence[_Clip], others: Sequence[_Clip], share: float, rng: np.random.Generator
-) -> tuple[list[_Clip], list[_Clip], bool]:
-    """Whole videos for validation, on both sides or on none; and whether the other people in it are new ones."""
-    if share <= 0 or len(own) < 3:
-        return [], [], False
-    n_own = max(1, round(share * len(own)))
-    own_test = [own[i] for i in rng.permutation(len(own))[:n_own]]
-    if not others:
-        n_test = sum(len(clip.windows) for clip in own_test)
-        n_left = sum(len(clip.windows) for clip in own) - n_test
-        return (own_test, [], False) if min(n_test, n_left) >= MIN_SURROGATE_WINDOWS else ([], [], False)
-    groups = sorted({clip.record.group for clip in others})
-    if len(groups) >= 3:
-        n_groups = max(1, round(share * len(groups)))
-        out = {groups[i] for i in rng.permutation(len(groups))[:n_groups]}
-        return own_test, [clip for clip in others if clip.record.group in out], True
-    if len(others) >= 3:
-        n_others = max(1, round(share * len(others)))
-        return own_test, [others[i] for i in rng.permutation(len(others))[:n_others]], False
-    return [], [], False
-
-
-def _lesson(own: Sequence[_Clip], others: Sequence[_Clip], recipe: Recipe, rng: np.random.Generator) -> LabelledWindows:
-    """What is learnt from: the labelled windows and, where the recipe says so, their mirror images as more people."""
-    labelled = _labelled(own, others, rng)
-    if not recipe.training.mirror_images:
-        return labelled
-    n_classes = int(labelled.classes.max()) + 1
-    return LabelledWindows(
-        np.concatenate([labelled.windows, mirror_images(labelled.windows)]),
-        np.concatenate([labelled.classes, labelled.classes + np.int32(n_classes)]),
-    )
-
-
-def _labelled(own: Sequence[_Clip], others: Sequence[_Clip], rng: np.random.Generator) -> LabelledWindows:
-    """Windows and classes: the person 0, every other person a class of their own; surrogates where there are none."""
-    genuine = np.concatenate([clip.windows.keypoints for clip in own])
-    if not others:
-        mixed = surrogate_impostors(genuine, rng=rng)
-        classes = np.repeat([PERSON, PERSON + 1], [len(genuine), len(mixed)])
-        return LabelledWindows(np.concatenate([genuine, mixed]), classes.astype(np.int32))
-    number = {group: i for i, group in enumerate(sorted({clip.record.group for clip in others}), start=PERSON + 1)}
-    labels: list[Int32Array] = [np.full(len(genuine), PERSON, np.int32)]
-    labels += [np.full(len(clip.windows), number[clip.record.group], np.int32) for clip in others]
-    windows = np.concatenate([genuine, *(clip.windows.keypoints for clip in others)])
-    return LabelledWindows(windows, np.concatenate(labels))
-
-
-def _self_test(
-    scores: Float32Array, validation: LabelledWindows, n_genuine_videos: int, n_other_videos: int, *, unknown: bool
-) -> SelfTest:
-    is_person = validation.classes == PERSON
-    return SelfTest(
-        n_genuine_videos=n_genuine_videos,
-        n_other_videos=n_other_videos,
-        n_genuine_windows=int(is_person.sum()),
-        n_other_windows=int((~is_person).sum()),
-        accuracy_genuine=float((scores[is_person] > 0.5).mean()),
-        accuracy_others=float((scores[~is_person] <= 0.5).mean()),
-        others_unknown=unknown,
-    )
-
-
-def _notes(*, has_others: bool, tested: bool) -> tuple[str, ...]:
-    notes = []
-    if not has_others:
-        notes.append(NO_REAL_IMPOSTOR)
-    if not tested:
-        notes.append(
-            "this profile is untested: there were too few videos to hold one out (three of the person and three of "
-            "others are needed)"
-        )
-    return tuple(notes)

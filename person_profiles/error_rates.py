@@ -31,6 +31,9 @@ from poseauth.metrics import (
 
 UNNAMED_ATTACK = {"impostor": "zero-effort", "fake": "fake"}
 """What an attack is called where the table does not say."""
+CALIBRATED_BY_PROFILE = (
+    "the profiles' own, fitted on videos left out of their enrolment; nothing is fitted on these trials"
+)
 CALIBRATED_BY_PEOPLE = (
     "cross-fitted on these trials: each clip's likelihood ratio comes from a logistic regression on the trials of "
     "other people; not a calibration that a profile carries"
@@ -92,7 +95,7 @@ class ScoredRows:
     training : np.ndarray [shape=(R,)], int
         Rows of one training compare.
     log10_lr : np.ndarray [shape=(R,)], float64, or None
-        Cross-fitted; None where there were too few trials.
+        The profiles' own, else cross-fitted; None where there were too few trials for that.
     recordings : tuple of str
         The recording of every row.
     trials : tuple of TrialScore
@@ -115,12 +118,15 @@ class ScoredRows:
 
 def clip_rows(results: Sequence[TrialScore]) -> ScoredRows:
     """One row for every trial under every training that was analysed."""
-    return _rows([(result, np.array([result.scored.score])) for result in results if result.scored])
+    found = [(result, result.scored) for result in results if result.scored]
+    ratios = [None if one.log10_lr is None else np.array([one.log10_lr]) for _, one in found]
+    return _rows([(result, np.array([one.score])) for result, one in found], ratios)
 
 
 def window_rows(results: Sequence[TrialScore]) -> ScoredRows:
     """One row for every window of those."""
-    return _rows([(result, result.scored.window_scores) for result in results if result.scored])
+    found = [(result, result.scored) for result in results if result.scored]
+    return _rows([(result, one.window_scores) for result, one in found], [one.window_log10_lr for _, one in found])
 
 
 def attack_of(result: TrialScore) -> str:
@@ -200,14 +206,19 @@ def paired_auc(scores: Float64Array, is_genuine: BoolArray, training: npt.NDArra
     return right / n_pairs
 
 
-def _rows(found: Sequence[tuple[TrialScore, Float64Array]]) -> ScoredRows:
+def _rows(found: Sequence[tuple[TrialScore, Float64Array]], ratios: Sequence[Float64Array | None]) -> ScoredRows:
     results = tuple(result for result, scores in found for _ in scores)
     scores = np.concatenate([scores for _, scores in found]) if found else np.zeros(0)
     numbers = {key: i for i, key in enumerate(sorted({result.training for result in results}))}
     digests = {id(result): result.trial.sequence.recording for result, _ in found}
     recordings = tuple(digests[id(result)] for result in results)
     is_genuine = np.array([result.trial.is_genuine for result in results], dtype=bool)
-    log10_lr, calibration = _cross_fitted(scores, is_genuine, results, recordings)
+    own = [some for some in ratios if some is not None]
+    log10_lr, calibration = (
+        (np.concatenate(own), CALIBRATED_BY_PROFILE)
+        if own and len(own) == len(ratios)
+        else _cross_fitted(scores, is_genuine, results, recordings)
+    )
     training = np.array([numbers[result.training] for result in results], dtype=np.intp)
     return ScoredRows(scores, is_genuine, training, log10_lr, recordings, results, calibration)
 

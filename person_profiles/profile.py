@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from poseauth.calibration import MIN_UNDECIDED, Calibration, ScoreLine
 from poseauth.errors import ProfileDamagedError
 from poseauth.keypoint_files import fingerprint_from_dict
 from poseauth.keypoints import ExtractorFingerprint
+from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Role = Literal["genuine", "impostor", "fake", "enrolled"]
 """What a video was learnt as: the person, somebody else, a fake of the person, another enrolled person."""
@@ -48,21 +51,71 @@ class VideoRecord:
 
 
 @dataclass(frozen=True)
-class SelfTest:
-    """How the network did on whole videos that it had not learnt from, before it learnt from them too.
+class EvidencePoint:
+    """The equal error rate, 0 to 1, of stretches of so many seconds, and how many there were of either side."""
 
-    Accuracies are shares of windows, 0 to 1. The paper's recipe chooses its epoch on the same videos, which flatters
-    the figures; the default recipe chooses nothing on them.
+    seconds: float
+    eer: float
+    n_genuine: int
+    n_other: int
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """How well the person was told from strangers on videos left out (see `person_profiles.self_test`).
+
+    Attributes
+    ----------
+    n_genuine_videos, n_other_videos, n_other_people :
+        What was left out in turn: all of it.
+    n_genuine_clips, n_other_clips : int
+        Clips of at most 30 s cut from them.
+    auc, eer, cllr : Estimate
+        Of clips, with 95 % intervals by video; `cllr`, in bits, of ratios fitted without the clip's own video.
+    n_genuine_against, n_other_for, n_undecided : int
+        Clips whose ratio misled beyond the undecided band, either way, and clips within the band.
+    hardest_other, hardest_auc :
+        The other person who is told worst, and the AUC against them.
+    evidence_curve : tuple of EvidencePoint
+        Error against seconds.
+    enough_s : float or None
+        Seconds from which on the error is near its least; None where it cannot be told.
     """
 
     n_genuine_videos: int
     n_other_videos: int
-    n_genuine_windows: int
-    n_other_windows: int
-    accuracy_genuine: float
-    accuracy_others: float
-    others_unknown: bool
-    """Whether the other people of the test had no video in the training."""
+    n_other_people: int
+    n_genuine_clips: int
+    n_other_clips: int
+    auc: Estimate
+    eer: Estimate
+    cllr: Estimate
+    n_genuine_against: int
+    n_other_for: int
+    n_undecided: int
+    hardest_other: str
+    hardest_auc: float
+    evidence_curve: tuple[EvidencePoint, ...]
+    enough_s: float | None
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """From raw scores to likelihood ratios and votes.
+
+    Attributes
+    ----------
+    clips : Calibration
+        From the mean score of a clip's windows.
+    mirrored : Calibration
+        From the mean score of the clip turned round: the person in a mirror against somebody else.
+    windows : ScoreLine
+        From the score of a window to log odds; above 0 it votes for the person.
+    """
+
+    clips: Calibration
+    mirrored: Calibration
+    windows: ScoreLine
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +139,15 @@ class Profile:
     n_surrogates : int
         Windows of surrogate impostors: above 0 only where no real one was given.
     self_test : SelfTest or None
-        None where there were too few videos to hold one out.
+        None where there were too few videos or people to leave some out.
+    calibrated : Calibrated or None
+        None likewise.
+    weaknesses : tuple of str
+        Why no verdict may rest on it; none where it passed its self-test.
     notes : tuple of str
         What a reader of its verdicts has to know.
     weights : mapping of str to np.ndarray
-        The network's.
+        The network's and the statistics' (see `poseauth.scoring`).
     """
 
     name: str
@@ -104,6 +161,8 @@ class Profile:
     videos: tuple[VideoRecord, ...]
     n_surrogates: int
     self_test: SelfTest | None
+    calibrated: Calibrated | None
+    weaknesses: tuple[str, ...]
     notes: tuple[str, ...]
     weights: Mapping[str, np.ndarray[Any, Any]] = field(repr=False)
 
@@ -111,6 +170,11 @@ class Profile:
     def seconds_genuine(self) -> float:
         """Seconds of the person's own usable video."""
         return sum(video.seconds for video in self.videos if video.role == "genuine")
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether every answer by it is inconclusive."""
+        return bool(self.weaknesses) or self.calibrated is None
 
     @property
     def has_met_impostors(self) -> bool:
@@ -137,7 +201,8 @@ def profile_as_dict(profile: Profile) -> dict[str, Any]:
         "videos": [asdict(video) for video in profile.videos],
         "n_surrogates": profile.n_surrogates,
         "self_test": asdict(profile.self_test) if profile.self_test else None,
-        "calibration": None,
+        "calibration": asdict(profile.calibrated) if profile.calibrated else None,
+        "weaknesses": list(profile.weaknesses),
         "notes": list(profile.notes),
     }
 
@@ -175,12 +240,43 @@ def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray
             n_epochs=int(plain["n_epochs"]),
             videos=tuple(_whole(VideoRecord, video) for video in plain["videos"]),
             n_surrogates=int(plain["n_surrogates"]),
-            self_test=_whole(SelfTest, plain["self_test"]) if plain["self_test"] else None,
+            self_test=_self_test(plain["self_test"]) if plain["self_test"] else None,
+            calibrated=_calibrated(plain["calibration"]) if plain["calibration"] else None,
+            weaknesses=tuple(str(reason) for reason in plain["weaknesses"]),
             notes=tuple(str(note) for note in plain["notes"]),
             weights=weights,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ProfileDamagedError(f"profile.json is not as it must be: {error}") from error
+
+
+def _self_test(plain: Mapping[str, Any]) -> SelfTest:
+    estimates = {name: _whole(Estimate, plain[name]) for name in ("auc", "eer", "cllr")}
+    curve = tuple(_whole(EvidencePoint, point) for point in plain["evidence_curve"])
+    return _whole(SelfTest, {**plain, **estimates, "evidence_curve": curve})
+
+
+def _calibrated(plain: Mapping[str, Any]) -> Calibrated:
+    clips, mirrored = (_calibration(plain[name]) for name in ("clips", "mirrored"))
+    return _whole(Calibrated, {**plain, "clips": clips, "mirrored": mirrored, "windows": _line(plain["windows"])})
+
+
+def _calibration(plain: Mapping[str, Any]) -> Calibration:
+    lines = tuple(_line(line) for line in plain["resampled"])
+    found = _whole(Calibration, {**plain, "line": _line(plain["line"]), "resampled": lines})
+    bounds = (found.lower_bound, found.upper_bound, found.undecided)
+    if not all(math.isfinite(value) for value in bounds) or not found.lower_bound <= 0 <= found.upper_bound:
+        raise ValueError(f"likelihood ratios from {found.lower_bound} to {found.upper_bound}")
+    if found.undecided < MIN_UNDECIDED:
+        raise ValueError(f"an undecided band of {found.undecided}")
+    return found
+
+
+def _line(plain: Mapping[str, Any]) -> ScoreLine:
+    line = _whole(ScoreLine, plain)
+    if not (math.isfinite(line.slope) and math.isfinite(line.intercept) and line.slope >= 0):
+        raise ValueError(f"a calibration of slope {line.slope} and intercept {line.intercept}")
+    return line
 
 
 _Block = TypeVar("_Block")

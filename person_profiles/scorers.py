@@ -10,12 +10,12 @@ import numpy as np
 
 from person_profiles.enrolment import Negative, enrol
 from person_profiles.profile import Profile
-from person_profiles.verification import load_network, verify
+from person_profiles.verification import load_scorer, score_clip
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.baselines import BASELINES, WindowScorer, fit_baseline
-from poseauth.errors import EnrolmentError, InputError, TooShortError
+from poseauth.errors import EnrolmentError, TooShortError
 from poseauth.keypoints import N_KEYPOINTS, KeypointSequence
-from poseauth.recipes import RECIPES, Recipe
+from poseauth.recipes import Recipe
 from poseauth.training import Epoch
 from poseauth.windows import WINDOW_FRAMES, WINDOW_S, WindowOptions, cut_windows
 
@@ -23,8 +23,8 @@ TRAINING_STRIDE_FRAMES = 30
 """Of the baselines; a profile's is in its recipe."""
 TEST_CUT = WindowOptions(stride_frames=WINDOW_FRAMES)
 """Windows of a tried clip do not overlap: overlapping ones would count one movement several times."""
-_SMALLEST_P = 1e-7
-"""A probability in float32 cannot be told from 0 or 1 beyond this; keeps log-odds finite."""
+_UNCALIBRATED_THRESHOLD = 0.5
+"""Of a network's probability."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,15 @@ class ClipScore:
         Of each window, on the same scale.
     window_start_s : np.ndarray [shape=(N,)], float64
         Seconds into the clip.
+    log10_lr, window_log10_lr :
+        The calibrated likelihood ratio of the clip and of each window [shape=(N,)]; None where nothing is calibrated.
     """
 
     score: float
     window_scores: Float64Array
     window_start_s: Float64Array
+    log10_lr: float | None = None
+    window_log10_lr: Float64Array | None = None
 
 
 class FittedScorer(Protocol):
@@ -85,10 +89,7 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class ProfileScorer:
-    """Enrols as `poseauth enroll` does. A window's score is the log-odds of the person, a clip's their mean.
-
-    Where everything is learnt anew after the self-test, the self-test is left out: nothing of it stays in the network,
-    and the trials are the better test.
+    """Enrols as `poseauth enroll --allow-weak` does: self-test, calibration, profile.
 
     Attributes
     ----------
@@ -110,11 +111,15 @@ class ProfileScorer:
     def fit(self, person: str, own: Sequence[KeypointSequence], others: Sequence[Stranger]) -> FittedScorer:
         """A profile of the person."""
         negatives = [Negative(sequence, other.group, "impostor") for other in others for sequence in other.sequences]
-        recipe = self.recipe or RECIPES["default"]
-        if recipe.training.refit:
-            recipe = replace(recipe, training=replace(recipe.training, held_out=0.0))
         profile = enrol(
-            person, own, negatives, recipe=recipe, seed=self.seed, device=self.device, on_epoch=self.on_epoch
+            person,
+            own,
+            negatives,
+            recipe=self.recipe,
+            seed=self.seed,
+            device=self.device,
+            allow_weak=True,
+            on_epoch=self.on_epoch,
         )
         return ProfileInUse(profile, device=self.device)
 
@@ -122,19 +127,29 @@ class ProfileScorer:
 class ProfileInUse:
     """A profile as it is, ready to score clips."""
 
-    threshold: float | None = 0.0
-
     def __init__(self, profile: Profile, *, device: str = "cpu") -> None:
         self._profile = replace(profile, windows=replace(profile.windows, stride_frames=WINDOW_FRAMES))
-        self._network = load_network(profile, device=device)
+        self._scorer = load_scorer(profile, device=device)
+        self.threshold = 0.0 if profile.calibrated else _UNCALIBRATED_THRESHOLD if not self._scorer.statistics else None
 
     def score(self, sequence: KeypointSequence) -> ClipScore:
-        """Log-odds of the enrolled person; of the clip the mean over its windows."""
-        found = verify(sequence, self._profile, self._network)
-        if found.window_scores is None or found.window_start_s is None:
-            raise InputError(f"{found.source}: {'; '.join(found.reasons)}")
-        scores = _log_odds(found.window_scores)
-        return ClipScore(float(scores.mean()), scores, found.window_start_s)
+        """Calibrated log-odds of the person for each window, and for the clip from their mean score.
+
+        Without a calibration the raw scores, and their mean.
+        """
+        found = score_clip(sequence, self._profile, self._scorer)
+        starts, calibrated = found.windows.start_s, self._profile.calibrated
+        if calibrated is None:
+            return ClipScore(float(found.raw.mean()), found.raw, starts)
+        of_windows = calibrated.windows(found.raw)
+        mean = np.array([found.raw.mean()])
+        return ClipScore(
+            score=float(calibrated.clips.line(mean)[0]),
+            window_scores=of_windows,
+            window_start_s=starts,
+            log10_lr=float(calibrated.clips.log10_lr(mean)[0]),
+            window_log10_lr=of_windows / np.log(10.0),
+        )
 
 
 @dataclass(frozen=True)
@@ -184,8 +199,3 @@ def _windows_of(sequences: Sequence[KeypointSequence]) -> Float32Array:
     cut = WindowOptions(stride_frames=TRAINING_STRIDE_FRAMES)
     found = [cut_windows(sequence, cut).keypoints for sequence in sequences]
     return np.concatenate(found) if found else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)
-
-
-def _log_odds(probability: Float32Array) -> Float64Array:
-    bounded = np.clip(probability.astype(np.float64), _SMALLEST_P, 1 - _SMALLEST_P)
-    return np.asarray(np.log(bounded) - np.log1p(-bounded))

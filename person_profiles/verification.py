@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from person_profiles.profile import Profile
+from poseauth.arrays import Float64Array
+from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, EvidenceLimits, Verdict, decide
 from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import KeypointSequence
-from poseauth.models import WindowLSTM, choose_device, model_from_weights, score_windows
+from poseauth.models import choose_device, score_windows
 from poseauth.report import Verification, caveats_of
+from poseauth.scoring import WindowScorer, scorer_from_arrays
 from poseauth.surrogates import mirror_images
 from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
 
 
-def load_network(profile: Profile, *, device: str = "auto") -> WindowLSTM:
-    """The profile's network, ready to score; load it once for many clips.
+def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
+    """What scores windows by the profile; load it once for many clips.
 
     Raises
     ------
@@ -26,19 +30,81 @@ def load_network(profile: Profile, *, device: str = "auto") -> WindowLSTM:
         If the weights do not fit the architecture that the profile names.
     """
     try:
-        model = model_from_weights(profile.recipe.architecture, profile.weights)
+        scorer = scorer_from_arrays(profile.recipe.architecture, profile.weights)
     except ValueError as error:
         raise ProfileDamagedError(f"the profile of {profile.name} cannot be used: {error}") from error
-    return model.to(choose_device(device))
+    return scorer.to_device(choose_device(device))
+
+
+@dataclass(frozen=True, eq=False)
+class OtherPerson:
+    """Another enrolled person, ready to score."""
+
+    profile: Profile
+    scorer: WindowScorer
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredClip:
+    """The windows of a clip and what the profile says of them.
+
+    Attributes
+    ----------
+    windows : Windows
+        At least one.
+    raw : np.ndarray [shape=(N,)], float64
+        Scores on the profile's own scale, higher = more like the person.
+    votes : np.ndarray [shape=(N,)], float64
+        0 to 1: by the calibration of windows, P(the person) at equal priors; where there is none, by the network.
+    likelihood : LikelihoodRatio or None
+        Of the whole clip; None where the profile is not calibrated.
+    """
+
+    windows: Windows
+    raw: Float64Array
+    votes: Float64Array
+    likelihood: LikelihoodRatio | None
+
+
+def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScorer) -> ScoredClip:
+    """Cut a clip as the profile's were and score its windows.
+
+    Raises
+    ------
+    NobodyError, TooShortError
+        If it has no usable window.
+    InputError
+        If a score is no number.
+    """
+    windows = cut_windows(sequence, profile.windows)
+    if not len(windows):
+        raise _nothing_usable(sequence, profile, windows)
+    raw = scorer(windows.keypoints)
+    if not np.isfinite(raw).all():
+        raise InputError(
+            f"{sequence.provenance.source_name}: a score is no number; the keypoints are out of all proportion"
+        )
+    calibrated = profile.calibrated
+    if calibrated is None:
+        return ScoredClip(windows, raw, score_windows(scorer.network, windows.keypoints).astype(np.float64), None)
+    likelihood = calibrated.clips.of_clip(float(raw.mean()))
+    return ScoredClip(windows, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood)
+
+
+def usual_limits(profile: Profile) -> EvidenceLimits:
+    """The evidence a verdict by this profile needs: its learnt minimum, and never less than is usual."""
+    enough = profile.self_test.enough_s if profile.self_test else None
+    return EvidenceLimits(min_seconds=max(EvidenceLimits().min_seconds, enough or 0.0))
 
 
 def verify(
     sequence: KeypointSequence,
     profile: Profile,
-    network: WindowLSTM,
+    scorer: WindowScorer,
     *,
     limits: EvidenceLimits | None = None,
     any_extractor: bool = False,
+    others: Sequence[OtherPerson] = (),
 ) -> Verification:
     """Whether a clip moves like the enrolled person.
 
@@ -48,12 +114,14 @@ def verify(
         The clip's keypoints.
     profile : Profile
         The person.
-    network : WindowLSTM
-        From `load_network(profile)`.
+    scorer : WindowScorer
+        From `load_scorer(profile)`.
     limits : EvidenceLimits
-        How much evidence a verdict needs.
+        How much evidence a verdict needs; by default what the profile's self-test found to be enough.
     any_extractor : bool
         Whether keypoints of another extractor than the profile's are accepted, with a caveat.
+    others : sequence of OtherPerson
+        Other enrolled people; whom the clip fits better than the claimed person is named.
 
     Raises
     ------
@@ -70,23 +138,19 @@ def verify(
             f"profile of {profile.name} from {profile.extractor or 'an unknown one'}. Two estimators do not place a "
             "wrist alike: extract the clip with the profile's, enrol again, or accept the doubt with --any-extractor"
         )
-    windows = cut_windows(sequence, profile.windows)
-    if not len(windows):
-        raise _nothing_usable(sequence, profile, windows)
-    scores = score_windows(network, windows.keypoints)
-    if not np.isfinite(scores).all():
-        raise InputError(
-            f"{source.source_name}: the network's score is no number; the keypoints are out of all proportion"
-        )
-    limits = limits or EvidenceLimits()
-    decision = decide(scores, windows, person=profile.name, limits=limits)
-    if decision.verdict is Verdict.FAKE:
-        decision = _unless_mirrored(windows, profile, network, decision, limits)
+    clip = score_clip(sequence, profile, scorer)
+    limits, usual = limits or usual_limits(profile), usual_limits(profile).min_seconds
+    decision = decide(
+        clip.votes, clip.windows, clip.likelihood, person=profile.name, limits=limits, weaknesses=profile.weaknesses
+    )
+    decision = _unless_mirrored(clip, profile, scorer, decision)
     decision = _unless_learnt_from(sequence, profile, decision)
     caveats = [*caveats_of(source), *profile.notes]
-    usual = EvidenceLimits().min_seconds
     if limits.min_seconds <= decision.seconds_analysed < usual:
         caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s were let pass, {usual:g} s are usual")
+    fits = _who_fits_better(sequence, clip.likelihood, others)
+    if fits:
+        caveats.append(fits)
     if foreign:
         caveats.append(f"keypoints of {source.extractor or 'an unknown extractor'}, not of the profile's")
     return Verification(
@@ -95,29 +159,46 @@ def verify(
         status="analysed",
         decision=decision,
         provenance=source,
-        window_scores=scores,
-        window_start_s=windows.start_s,
-        n_windows_rejected=windows.n_rejected,
+        window_scores=clip.votes,
+        window_start_s=clip.windows.start_s,
+        n_windows_rejected=clip.windows.n_rejected,
         reasons=decision.reasons,
         caveats=tuple(caveats),
     )
 
 
-def _unless_mirrored(
-    windows: Windows, profile: Profile, network: WindowLSTM, decision: Decision, limits: EvidenceLimits
-) -> Decision:
-    """No verdict on a clip that moves like the person in a mirror: it may show them, turned round."""
-    scores = score_windows(network, mirror_images(windows.keypoints))
-    turned = decide(scores, windows, person=profile.name, limits=limits)
-    if turned.verdict is not Verdict.AUTHENTIC:
+def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, decision: Decision) -> Decision:
+    """No verdict against a clip that moves like the person in a mirror: it may show them, turned round.
+
+    The calibration of mirrored clips knows how often strangers look like that.
+    """
+    if profile.calibrated is None or decision.verdict is Verdict.AUTHENTIC:
         return decision
-    name, n_windows = profile.name, len(windows)
+    turned = profile.calibrated.mirrored.of_clip(float(scorer(mirror_images(clip.windows.keypoints)).mean()))
+    if not turned.speaks_for:
+        return decision
+    name = profile.name
     seen = (
-        f"possibly mirrored: turned round, {turned.n_authentic_votes} of {n_windows} windows move like {name}, as the "
-        f"clip is {decision.n_authentic_votes}. It may show {name} in a mirror (look for writing, partings), or "
+        f"possibly mirrored: turned round, the clip moves like {name} (log10 likelihood ratio {turned.log10_lr:+.2f}, "
+        f"{turned.low:+.2f} to {turned.high:+.2f}). It may show {name} in a mirror (look for writing, partings), or "
         "somebody who moves like that"
     )
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(seen, *decision.reasons))
+
+
+def _who_fits_better(
+    sequence: KeypointSequence, likelihood: LikelihoodRatio | None, others: Sequence[OtherPerson]
+) -> str | None:
+    """The enrolled person whom the clip fits best, if beyond their own undecided band and better than the claimed."""
+    best, name = likelihood.log10_lr if likelihood else 0.0, None
+    for other in others:
+        try:
+            found = score_clip(sequence, other.profile, other.scorer).likelihood
+        except InputError:
+            continue
+        if found and not other.profile.weaknesses and found.speaks_for and found.log10_lr > best:
+            best, name = found.log10_lr, other.profile.name
+    return f"the clip fits {name} better (log10 likelihood ratio {best:+.2f})" if name else None
 
 
 def _unless_learnt_from(sequence: KeypointSequence, profile: Profile, decision: Decision) -> Decision:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from poseauth.arrays import Float32Array
+from poseauth.arrays import Float64Array
+from poseauth.calibration import LikelihoodRatio
 from poseauth.windows import WINDOW_S, Windows
 
 VOTE_THRESHOLD = 0.5
@@ -52,11 +54,13 @@ class Decision:
     Attributes
     ----------
     verdict : Verdict
-        Authentic only if more windows say so than not, and none but with enough evidence.
+        Authentic or fake only where the vote of the windows and the likelihood ratio of the clip agree.
     n_authentic_votes, n_fake_votes : int
         How the windows voted.
     mean_score : float
         Mean of the windows' scores, 0 to 1, higher = more like the person.
+    likelihood : LikelihoodRatio or None
+        Of the whole clip; None where the profile is not calibrated.
     seconds_analysed : float
         Seconds of the clip that lie in a window.
     reasons : tuple of str
@@ -67,23 +71,36 @@ class Decision:
     n_authentic_votes: int
     n_fake_votes: int
     mean_score: float
+    likelihood: LikelihoodRatio | None
     seconds_analysed: float
     reasons: tuple[str, ...]
 
 
-def decide(scores: Float32Array, windows: Windows, *, person: str, limits: EvidenceLimits | None = None) -> Decision:
-    """The verdict of a clip by the vote of its windows (Yasrab et al. 2021, section 4), where there is enough evidence.
+def decide(
+    scores: Float64Array,
+    windows: Windows,
+    likelihood: LikelihoodRatio | None,
+    *,
+    person: str,
+    limits: EvidenceLimits | None = None,
+    weaknesses: Sequence[str] = (),
+) -> Decision:
+    """The verdict of a clip: the vote of its windows (Yasrab et al. 2021, section 4), where all the evidence agrees.
 
     Parameters
     ----------
-    scores : np.ndarray [shape=(N,)], float32
+    scores : np.ndarray [shape=(N,)], float64
         P(the person) of each window, 0 to 1, higher = more like the person.
     windows : Windows
         The N windows that were scored, at least one.
+    likelihood : LikelihoodRatio or None
+        Of the clip; without one nothing is decided.
     person : str
         Named in the reasons.
     limits : EvidenceLimits
         How much evidence is enough.
+    weaknesses : sequence of str
+        Of the profile; with any nothing is decided.
 
     Raises
     ------
@@ -100,20 +117,36 @@ def decide(scores: Float32Array, windows: Windows, *, person: str, limits: Evide
     share = n_authentic / len(scores)
     seconds = windows.seconds
     vote = f"{n_authentic} of {len(scores)} windows of {WINDOW_S:.0f} s move like {person}"
-    doubts = []
+    doubts = [f"the profile is weak: {weakness}" for weakness in weaknesses]
     if seconds < limits.min_seconds:
         doubts.append(
             f"only {seconds:.1f} s show enough of the upper body in one uncut piece; {limits.min_seconds:g} s are "
             f"needed. Try a longer clip, or --min-seconds {np.floor(seconds):g} for a weaker answer"
         )
-    if abs(share - 0.5) <= limits.tie_margin + _ROUNDING:
+    tied = abs(share - 0.5) <= limits.tie_margin + _ROUNDING
+    if tied:
         doubts.append(f"the vote is a tie: {vote}")
     voted = Verdict.AUTHENTIC if share > 0.5 else Verdict.FAKE
+    if likelihood is None:
+        doubts += [] if weaknesses else ["the profile is not calibrated: nobody knows what its scores are worth"]
+    elif not tied and not (likelihood.speaks_for if voted is Verdict.AUTHENTIC else likelihood.speaks_against):
+        doubts.append(_disagreement(vote, likelihood))
     return Decision(
         Verdict.INCONCLUSIVE if doubts else voted,
         n_authentic,
         n_fake,
         float(scores.mean()),
+        likelihood,
         seconds,
         tuple(doubts or [vote]),
+    )
+
+
+def _disagreement(vote: str, likelihood: LikelihoodRatio) -> str:
+    told = f"the log10 likelihood ratio is {likelihood.log10_lr:+.2f} ({likelihood.low:+.2f} to {likelihood.high:+.2f})"
+    if likelihood.speaks_for or likelihood.speaks_against:
+        return f"vote and likelihood ratio disagree: {vote}, and {told}"
+    return (
+        f"{vote}, but {told}: not clear of this profile's undecided band, {-likelihood.undecided:+.2f} to "
+        f"{likelihood.undecided:+.2f}"
     )

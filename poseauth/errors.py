@@ -17,6 +17,7 @@ PoseAuthError
 │   ├── ProfileDamagedError     a file of the profile is missing, changed or of a later format
 │   └── ExtractorMismatchError  the clip's keypoints come from another extractor than the profile's
 ├── EnrolmentError              the given videos cannot make a profile
+│   ├── WeakProfileError        the person cannot be told from others, or nobody knows whether they can
 │   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
 └── StorageError                disk full, folder not writable
 
@@ -92,6 +93,10 @@ class ExtractorMismatchError(ProfileError):
 
 class EnrolmentError(PoseAuthError):
     """The given videos cannot make a profile."""
+
+
+class WeakProfileError(EnrolmentError):
+    """The person cannot be told from others on held-out videos, or there are too few to find out."""
 
 
 class TrialOverlapError(EnrolmentError):

@@ -24,22 +24,25 @@ class Architecture:
     hidden, layers, dropout :
         Size of the LSTM; dropout stands between its layers.
     frame_step : int
-        Consecutive frames averaged into one step of the LSTM: 1 shows it every frame (the method's), 3 ten steps a
-        second, enough for gestures (below 5 Hz) at a third of the work.
+        Consecutive frames averaged into one step of the LSTM: 1 shows it every frame (the method's), 5 six steps
+        a second, enough for gestures (below 3 Hz) at a fifth of the work.
     pooling : "last" or "mean"
         Which of the outputs over time reach the classifier: the last (the method's) or their mean over time.
     head : "binary" or "cohort"
         One logit, the person against the rest (the method's), or one softmax over the person and everybody
         known to be somebody else; its score is the person's log-odds against all the others.
+    statistics : bool
+        Whether whitened statistics of the window stand beside the network (see `poseauth.scoring`).
     """
 
     features: str = "torso"
     hidden: int = 512
     layers: int = 2
     dropout: float = 0.5
-    frame_step: int = 3
+    frame_step: int = 5
     pooling: Pooling = "mean"
     head: Head = "cohort"
+    statistics: bool = True
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -77,17 +80,19 @@ class TrainingOptions:
         Limit of the gradient's norm.
     balanced : bool
         Whether windows are weighted so that the person and all the others together count alike.
-    mirror_images : bool
-        Whether the mirror image of everybody, the person too, is one more class of somebody else.
-    held_out : float
-        Share of the videos held out for validation, 0 to 0.5; whole videos only.
-    select_best : bool
-        Whether the weights of the best validation epoch are kept (the method's), or those of the last.
-    refit : bool
-        Whether, once the held-out videos have served for the self-test, everything is learnt anew from all videos.
+    chimeras : float
+        Windows of mixed bodies, as a share of all windows, that are made and learnt as further people, one for each
+        head; 0: none.
+    viewpoints : int
+        Copies of every window, mixed ones too, as other cameras might have seen them, that are learnt beside it.
+    validation : float
+        Share of the person's and of the others' videos, 0 to 0.5, on which the best epoch is chosen; whole videos only.
+        0: the weights are those of the last epoch.
+    folds : int
+        Parts into which videos and people are divided for the self-test; 0: no self-test.
     """
 
-    epochs: int = 4
+    epochs: int = 1
     min_steps: int = 120
     batch_size: int = 32
     stride_frames: int = 30
@@ -96,10 +101,10 @@ class TrainingOptions:
     weight_decay: float = 1e-4
     clip_norm: float = 0.25
     balanced: bool = True
-    mirror_images: bool = True
-    held_out: float = 0.2
-    select_best: bool = False
-    refit: bool = True
+    chimeras: float = 0.5
+    viewpoints: int = 2
+    validation: float = 0.0
+    folds: int = 3
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -107,8 +112,14 @@ class TrainingOptions:
             raise ValueError("epochs, batch_size and stride_frames must be at least 1, min_steps at least 0")
         if self.learning_rate <= 0 or self.clip_norm <= 0 or self.weight_decay < 0:
             raise ValueError("learning_rate and clip_norm must be above 0, weight_decay not below")
-        if not 0 <= self.held_out <= 0.5:
-            raise ValueError(f"held_out is {self.held_out}; a share from 0 to 0.5 is needed")
+        if not 0 <= self.validation <= 0.5:
+            raise ValueError(f"validation is {self.validation}; a share from 0 to 0.5 is needed")
+        if not 0 <= self.chimeras <= 10:
+            raise ValueError(f"chimeras is {self.chimeras}; a share from 0 to 10 is needed")
+        if not 0 <= self.viewpoints <= 10:
+            raise ValueError(f"viewpoints is {self.viewpoints}; 0 to 10 are needed")
+        if self.folds < 0 or self.folds == 1:
+            raise ValueError(f"folds is {self.folds}; 0 or at least 2 are needed")
 
 
 @dataclass(frozen=True)
@@ -123,10 +134,10 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe("default"),
     # Yasrab et al. 2021, section 4: batch 1, Adam 1e-2 halved every 30 epochs, weight decay 1e-4, clip 0.25,
-    # 200 epochs, the weights of the best validation epoch; split 80/10/10.
+    # 200 epochs, the weights of the best validation epoch.
     "paper": Recipe(
         "paper",
-        Architecture(features="zscore", frame_step=1, pooling="last", head="binary"),
+        Architecture(features="zscore", frame_step=1, pooling="last", head="binary", statistics=False),
         TrainingOptions(
             epochs=200,
             min_steps=0,
@@ -137,10 +148,9 @@ RECIPES: Mapping[str, Recipe] = {
             weight_decay=1e-4,
             clip_norm=0.25,
             balanced=False,
-            mirror_images=False,
-            held_out=0.1,
-            select_best=True,
-            refit=False,
+            chimeras=0.0,
+            viewpoints=0,
+            validation=0.1,
         ),
     ),
 }

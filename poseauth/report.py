@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from poseauth.arrays import Float32Array, Float64Array
+from poseauth.arrays import Float64Array
+from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, Verdict
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.keypoints import Provenance
 from poseauth.windows import WINDOW_S
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 NOT_EXAMINED = ("lips", "voice", "face and pixels", "metadata", "where and when it was recorded")
 """What no result of poseauth speaks of."""
@@ -20,6 +21,23 @@ SCOPE = (
     "Body movement only. A dub or a lip-sync laid over genuine footage keeps the genuine body, and so does an old clip "
     "under a new caption."
 )
+
+PROPOSITIONS = (
+    "{person} moves here as in the enrolled videos",
+    "somebody else drives the movement",
+)
+"""What a likelihood ratio compares; the first over the second."""
+
+VERBAL_SCALE = (
+    (10.0, "weak support"),
+    (100.0, "moderate support"),
+    (1000.0, "moderately strong support"),
+    (10000.0, "strong support"),
+    (1000000.0, "very strong support"),
+    (float("inf"), "extremely strong support"),
+)
+"""Words for ratios from 2 up to each number: ENFSI guideline for evaluative reporting, 2015. Below 2: no support."""
+_NO_SUPPORT_BELOW = 2.0
 
 Status = Literal["analysed", "not analysed"]
 
@@ -46,7 +64,7 @@ class Verification:
         None where the clip was not analysed.
     provenance : Provenance or None
         Where the keypoints came from, with the coverage; None where the clip could not be read.
-    window_scores : np.ndarray [shape=(N,)], float32, or None
+    window_scores : np.ndarray [shape=(N,)], float64, or None
         P(the person), 0 to 1, higher = more like the person.
     window_start_s : np.ndarray [shape=(N,)], float64, or None
         Seconds into the clip.
@@ -63,7 +81,7 @@ class Verification:
     status: Status
     decision: Decision | None = None
     provenance: Provenance | None = None
-    window_scores: Float32Array | None = None
+    window_scores: Float64Array | None = None
     window_start_s: Float64Array | None = None
     n_windows_rejected: int = 0
     reasons: tuple[str, ...] = ()
@@ -118,6 +136,36 @@ def sentence(result: Verification) -> str:
     return _SENTENCES[result.verdict].format(person=result.person)
 
 
+def in_words(log10_lr: float, person: str) -> str:
+    """A likelihood ratio by the verbal scale, with the proposition that it supports."""
+    factor = 10 ** abs(log10_lr)
+    if factor < _NO_SUPPORT_BELOW:
+        return "no support for either proposition"
+    words = next(name for limit, name in VERBAL_SCALE if factor < limit)
+    return f'{words} for "{PROPOSITIONS[0 if log10_lr > 0 else 1].format(person=person)}"'
+
+
+def verbal_scale() -> str:
+    """The steps of the verbal scale in one line."""
+    steps, low = [f"below {_NO_SUPPORT_BELOW:g} no support"], _NO_SUPPORT_BELOW
+    for limit, words in VERBAL_SCALE:
+        steps.append(f"{low:,.0f} to {limit:,.0f} {words}" if limit < float("inf") else f"more {words}")
+        low = limit
+    return ", ".join(steps)
+
+
+def _likelihood_as_dict(ratio: LikelihoodRatio, person: str) -> dict[str, Any]:
+    return {
+        "log10_lr_above_0_speaks_for_person": round(ratio.log10_lr, 4),
+        "interval_95": [round(ratio.low, 4), round(ratio.high, 4)],
+        "bounds": [round(ratio.lower_bound, 4), round(ratio.upper_bound, 4)],
+        "undecided_band": [round(-ratio.undecided, 4), round(ratio.undecided, 4)],
+        "propositions": [text.format(person=person) for text in PROPOSITIONS],
+        "in_words": in_words(ratio.log10_lr, person),
+        "verbal_scale": verbal_scale(),
+    }
+
+
 def as_dict(result: Verification) -> dict[str, Any]:
     """Plain values for JSON; every key says its unit and its direction."""
     decision = result.decision
@@ -135,6 +183,9 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "n_votes_authentic": decision.n_authentic_votes if decision else None,
         "n_votes_fake": decision.n_fake_votes if decision else None,
         "mean_score_higher_is_more_like_person": round(decision.mean_score, 6) if decision else None,
+        "likelihood_ratio": _likelihood_as_dict(decision.likelihood, result.person)
+        if decision and decision.likelihood
+        else None,
         "seconds_analysed": round(decision.seconds_analysed, 3) if decision else 0.0,
         "coverage": None if coverage is None else round(coverage, 4),
         "reasons": list(result.reasons),
@@ -164,6 +215,7 @@ CSV_COLUMNS = (
     "n_votes_authentic",
     "n_votes_fake",
     "mean_score_higher_is_more_like_person",
+    "log10_lr_above_0_speaks_for_person",
     "seconds_analysed",
     "coverage",
     "n_people_ignored",
@@ -175,6 +227,8 @@ CSV_COLUMNS = (
 def as_row(result: Verification) -> dict[str, str]:
     """One line of a table, by `CSV_COLUMNS`; empty where there is nothing to say."""
     plain = as_dict(result)
+    ratio = plain["likelihood_ratio"]
+    plain["log10_lr_above_0_speaks_for_person"] = ratio["log10_lr_above_0_speaks_for_person"] if ratio else None
     plain["n_people_ignored"] = result.provenance.n_people_ignored if result.provenance else None
     plain["reasons"], plain["caveats"] = "; ".join(result.reasons), "; ".join(result.caveats)
     return {name: "" if plain[name] is None else str(plain[name]) for name in CSV_COLUMNS}

@@ -1,10 +1,12 @@
-"""People who do not exist, made from those who do: joints uncoupled, or left and right exchanged."""
+"""People who do not exist, made from those who do: joints uncoupled, bodies mixed, left and right exchanged."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from poseauth.arrays import Float32Array
+from poseauth.arrays import Float32Array, Int32Array
 from poseauth.features import to_torso
 from poseauth.keypoints import (
     L_EAR,
@@ -28,6 +30,8 @@ _MIRROR_ORDER = (
 )  # fmt: skip
 MIN_WINDOWS = len(_STREAMS)
 """Each stream of a surrogate comes from another window."""
+_PERSON_SHARE = 0.6
+"""Share of chimeras that are sure to have a part of the first person: the strangers hardest to tell."""
 
 
 def surrogate_impostors(windows: Float32Array, *, rng: np.random.Generator) -> Float32Array:
@@ -67,11 +71,69 @@ def surrogate_impostors(windows: Float32Array, *, rng: np.random.Generator) -> F
     return np.asarray(mixed + neck[:, :, None, :], dtype=np.float32)
 
 
+def chimeras(
+    people: Sequence[Float32Array], n_windows: int, *, rng: np.random.Generator
+) -> tuple[Float32Array, Int32Array]:
+    """Windows of people put together from several: head, right arm, left arm and trunk, each of one of them.
+
+    Strangers in abundance, many of them half the person: a network that has met them must look at all of a body
+    before it says that it is the person's. Parts are exchanged relative to the neck and the torso size.
+
+    Parameters
+    ----------
+    people : sequence of np.ndarray [shape=(N, 150, 12, 2)], float32
+        The person to learn first, then at least one other; every one with a window or more, NaN where missing.
+    n_windows : int
+        How many to make.
+    rng : np.random.Generator
+        Decides what comes from where.
+
+    Returns
+    -------
+    windows : np.ndarray [shape=(n_windows, 150, 12, 2)], float32
+        Torso-relative units, NaN where missing; in none are head and both arms of one and the same person.
+    heads : np.ndarray [shape=(n_windows,)], int32
+        Which of the people gives the head.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two people, or one without a window.
+    """
+    if len(people) < 2 or not all(len(windows) for windows in people):
+        raise ValueError(f"{len(people)} people; windows of at least two are needed to mix them")
+    parts = [to_torso(windows) for windows in people]
+    necks = [relative[:, :, NECK].copy() for relative in parts]
+    for relative in parts:
+        relative[:, :, NECK] = 0.0
+    mixed = np.empty((n_windows, *parts[0].shape[1:]), dtype=np.float32)
+    heads = np.empty(n_windows, dtype=np.int32)
+    for i in range(n_windows):
+        donors = _several_of(len(people), rng)
+        trunk = int(donors[-1])
+        moment = int(rng.integers(len(parts[trunk])))
+        mixed[i] = parts[trunk][moment]
+        for stream, donor in zip(_STREAMS, donors, strict=False):
+            mixed[i][:, list(stream)] = parts[donor][rng.integers(len(parts[donor]))][:, list(stream)]
+        mixed[i] += necks[trunk][moment][:, None, :]
+        heads[i] = donors[0]
+    return mixed, heads
+
+
+def _several_of(n_people: int, rng: np.random.Generator) -> Int32Array:
+    """Who gives head, right arm, left arm and trunk: not one and the same for the first three."""
+    donors = rng.integers(n_people, size=len(_STREAMS) + 1).astype(np.int32)
+    if rng.random() < _PERSON_SHARE:
+        donors[rng.integers(len(donors))] = 0
+    if len(set(donors[:-1].tolist())) == 1:
+        donors[rng.integers(len(_STREAMS))] = (donors[0] + 1 + rng.integers(n_people - 1)) % n_people
+    return donors
+
+
 def mirror_images(windows: Float32Array) -> Float32Array:
     """The same windows in a mirror: what the right hand did, the left does, on the other side of the picture.
 
-    Nobody is their own mirror image: the hand that leads, the side the head leans to, are a person's own. So a mirror
-    image serves as somebody else, and every person known gives the network two.
+    Nobody is their own mirror image: the hand that leads, the side the head leans to, are a person's own.
 
     Parameters
     ----------

@@ -77,8 +77,8 @@ def train(
 ) -> Trained:
     """Teach a network to tell class 0 from all others.
 
-    Where the recipe says so and there is `validation`, the weights are those of the epoch with the best validation
-    accuracy (at a tie the lower loss); else those of the last. The scaler is fitted on `examples` alone.
+    Where there is `validation`, the weights are those of the epoch with the best accuracy on it (at a tie the lower
+    loss); else those of the last. The scaler is fitted on `examples` alone.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _train(
         history.append(Epoch(number, n_epochs, loss, accuracy, *held_out))
         if on_epoch:
             on_epoch(history[-1])
-        if not options.select_best or held_out[0] is None or held_out[1] is None:
+        if held_out[0] is None or held_out[1] is None:
             continue
         key = (held_out[1], -held_out[0])
         if best is None or key > best:

@@ -14,7 +14,7 @@ from poseauth.recipes import RECIPES, Architecture, Recipe, TrainingOptions
 SMALL = Recipe(
     "default",
     Architecture(hidden=16, layers=1, dropout=0.0),
-    TrainingOptions(epochs=1, min_steps=60, learning_rate=1e-2, refit=False, held_out=0.0),
+    TrainingOptions(epochs=1, min_steps=40, learning_rate=1e-2),
 )
 
 
@@ -38,13 +38,16 @@ def poseauth(capsys):
 
 @pytest.fixture(scope="session")
 def speeches(tmp_path_factory):
-    """Keypoint files: ada/ and test-ada.npz are one style, others/ two more, test-other.npz one of them."""
+    """Keypoint files: ada/ and test-ada.npz are one style, others/ three more, test-other.npz one of them."""
     folder = tmp_path_factory.mktemp("speeches")
     for name, style, seed, seconds in (
-        ("ada/one", 0, 1, 16),
-        ("ada/two", 0, 2, 16),
+        ("ada/one", 0, 1, 10),
+        ("ada/two", 0, 2, 10),
+        ("ada/three", 0, 11, 10),
+        ("ada/four", 0, 12, 10),
         ("others/bob", 1, 3, 12),
         ("others/cleo", 2, 4, 12),
+        ("others/dan", 3, 13, 12),
         ("test-ada", 0, 5, 14),
         ("test-other", 1, 6, 14),
         ("short", 0, 7, 4),

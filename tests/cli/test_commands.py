@@ -136,20 +136,55 @@ def test_enrolling_twice_needs_overwrite(poseauth, speeches, home):
     assert poseauth(*arguments, "--overwrite")[0] == 0
 
 
-def test_without_others_the_profile_says_that_it_has_met_no_real_impostor(poseauth, speeches, tmp_path):
-    status, out, _ = poseauth("enroll", "--person", "Ada", speeches / "ada", "--home", tmp_path / "home")
-    assert status == 0
-    assert "has met no real impostor" in out
+def test_without_others_nobody_is_enrolled_but_as_weak_on_request(poseauth, speeches, tmp_path):
+    arguments = ("enroll", "--person", "Ada", speeches / "ada", "--home", tmp_path / "home")
+    status, _, err = poseauth(*arguments)
+    assert (status, "0 other people" in err, "--impostor" in err, "--allow-weak" in err) == (1, True, True, True)
+    assert not (tmp_path / "home").exists()
+    status, out, _ = poseauth(*arguments, "--allow-weak")
+    assert (status, "WEAK: it is untested" in out, "has met no real impostor" in out) == (0, True, True)
     _, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", tmp_path / "home")
+    assert "INCONCLUSIVE" in out
+    assert "because the profile is weak: it is untested" in out
     assert "has met no real impostor" in out
+
+
+def test_a_profile_shows_its_self_test(poseauth, home):
+    _, out, _ = poseauth("profiles", "show", "Ada", "--home", home)
+    assert "self-test, 4 videos of the person and 3 of 3 others, each judged unseen: AUC " in out
+    assert "error by seconds of video: 5 s " in out
+    plain = json.loads(poseauth("profiles", "show", "Ada", "--home", home, "--json")[1])
+    assert set(plain["self_test"]["auc"]) == {"value", "low", "high"}
+    assert plain["calibration"]["clips"]["undecided"] >= np.log10(2)
+    assert plain["weaknesses"] == []
+
+
+def test_a_clip_that_fits_another_enrolled_person_better_names_them(poseauth, speeches, home, tmp_path):
+    for i in range(4):
+        write_keypoints(speak(STYLES[1], duration_s=10, seed=20 + i), tmp_path / "bob" / f"{i}.npz")
+    cleo = speeches / "others" / "cleo.npz"
+    status, _, err = poseauth("enroll", "--person", "Bob", tmp_path / "bob", "--impostor", cleo, "--home", home)
+    assert status == 0, err
+    _, out, _ = poseauth("verify", speeches / "test-other.npz", "--person", "Ada", "--home", home)
+    assert "the clip fits Bob better" in out
+    _, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home)
+    assert "fits Bob better" not in out
+
+
+def test_an_answer_has_its_likelihood_ratio_in_figures_and_words_and_the_scale_beside_it(poseauth, speeches, home):
+    _, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home)
+    assert "log10 likelihood ratio +0." in out
+    assert 'weak support for "Ada moves here as in the enrolled videos"' in out
+    assert "below 2 no support, 2 to 10 weak support" in out
 
 
 def test_people_enrolled_before_are_others_to_compare_with(poseauth, speeches, home):
     status, out, _ = poseauth(
-        "enroll", "--person", "Bob", speeches / "others" / "bob.npz", speeches / "test-other.npz", "--home", home
-    )
+        "enroll", "--person", "Bob", speeches / "others" / "bob.npz", speeches / "test-other.npz", "--home", home,
+        "--allow-weak",
+    )  # fmt: skip
     assert status == 0
-    assert "compared with: 2 videos of 1 others" in out
+    assert "compared with: 4 videos of 1 others" in out
 
 
 def test_folders_named_real_and_fake_are_the_two_sides(poseauth, speeches, tmp_path):
@@ -159,7 +194,7 @@ def test_folders_named_real_and_fake_are_the_two_sides(poseauth, speeches, tmp_p
     shutil.copytree(speeches / "others", tmp_path / "videos" / "fake")
     status, out, _ = poseauth("enroll", "--person", "Ada", tmp_path / "videos", "--home", tmp_path / "home")
     assert status == 0
-    assert "compared with: 2 videos of 2 others" in out
+    assert "compared with: 3 videos of 3 others" in out
 
 
 def test_a_folder_of_impostors_groups_by_person(poseauth, speeches, tmp_path):
@@ -168,19 +203,20 @@ def test_a_folder_of_impostors_groups_by_person(poseauth, speeches, tmp_path):
     shutil.copytree(speeches / "others", tmp_path / "others" / "one-person")
     shutil.copy(speeches / "test-other.npz", tmp_path / "others")
     _, out, _ = poseauth(
-        "enroll", "--person", "Ada", speeches / "ada", "--impostor", tmp_path / "others", "--home", tmp_path / "home"
-    )
-    assert "compared with: 3 videos of 2 others" in out
+        "enroll", "--person", "Ada", speeches / "ada", "--impostor", tmp_path / "others", "--home", tmp_path / "home",
+        "--allow-weak",
+    )  # fmt: skip
+    assert "compared with: 4 videos of 2 others" in out
 
 
 def test_a_bad_video_among_good_ones_is_named_and_the_person_is_enrolled(poseauth, speeches, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     status, out, err = poseauth(
-        "enroll", "--person", "Ada", speeches / "ada", tmp_path / "bad.mp4", "--home", tmp_path / "home"
+        "enroll", "--person", "Ada", speeches / "ada", tmp_path / "bad.mp4", "--home", tmp_path / "home", "--allow-weak"
     )
     assert status == 3
     assert f"{tmp_path / 'bad.mp4'}: " in err
-    assert "Ada: 32 s of usable movement in 2 videos" in out
+    assert "Ada: 40 s of usable movement in 4 videos" in out
 
 
 def test_too_little_video_enrols_nobody(poseauth, speeches, tmp_path):
@@ -191,7 +227,7 @@ def test_too_little_video_enrols_nobody(poseauth, speeches, tmp_path):
 
 
 def test_profiles_are_listed_shown_exported_imported_and_removed(poseauth, home, tmp_path):
-    assert "Ada: 32 s in 2 videos" in poseauth("profiles", "list", "--home", home)[1]
+    assert "Ada: 40 s in 4 videos" in poseauth("profiles", "list", "--home", home)[1]
     assert "no picture, no sound" in poseauth("profiles", "show", "Ada", "--home", home)[1]
     archive = tmp_path / "ada.poseauth"
     assert poseauth("profiles", "export", "Ada", "-o", archive, "--home", home)[0] == 0
@@ -230,7 +266,7 @@ def test_two_clips_of_one_name_do_not_overwrite_each_other(poseauth, speeches, t
     shutil.copytree(speeches / "ada", tmp_path / "again")
     poseauth("extract", speeches / "ada", tmp_path / "again", "-o", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "one-2.npz", "one.npz", "two-2.npz", "two.npz"
+        f"{name}{again}.npz" for name in ("four", "one", "three", "two") for again in ("-2", "")
     ]  # fmt: skip
 
 

@@ -52,8 +52,8 @@ def tiny_recipe(**training):
         "min_steps": 0,
         "batch_size": 16,
         "learning_rate": 1e-2,
-        "held_out": 0.34,
-        "mirror_images": False,
+        "chimeras": 0.0,
+        "viewpoints": 0,
         **training,
     }
     return Recipe("tiny", Architecture(hidden=8, layers=1, dropout=0.0), TrainingOptions(**options))
@@ -86,6 +86,4 @@ def movement():
 @pytest.fixture(scope="session")
 def ada(movement):
     """A profile that knows Ada's slow beat from the others' quick ones."""
-    return enrol(
-        "Ada", movement, others_of(3, 2), recipe=tiny_recipe(epochs=12, learning_rate=2e-2, refit=False), seed=1
-    )
+    return enrol("Ada", movement, others_of(3, 2), recipe=tiny_recipe(epochs=12, learning_rate=2e-2), seed=1)

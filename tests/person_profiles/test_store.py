@@ -72,7 +72,15 @@ def test_a_profile_comes_back_as_it_was_saved(store, ada, movement):
 
 
 def test_a_profile_without_test_or_extractor_comes_back_too(store, ada):
-    bare = replace(ada, name="bare", self_test=None, extractor=None, notes=("a note", "another"))
+    bare = replace(
+        ada,
+        name="bare",
+        self_test=None,
+        calibrated=None,
+        weaknesses=("untested",),
+        extractor=None,
+        notes=("a note", "another"),
+    )
     store.save(bare, [])
     assert_same_profile(store.load("bare"), bare)
     assert store.load_movement("bare") == []
@@ -89,7 +97,7 @@ def test_the_movement_comes_back_as_it_was_saved(store, kept, movement):
 
 def test_a_profile_is_three_files_of_which_none_is_a_pickle(kept):
     assert sorted(path.name for path in kept.iterdir()) == sorted(FILES)
-    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == 1
+    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == 2
     for name in (WEIGHTS_FILE, MOVEMENT_FILE):
         safetensors.numpy.load((kept / name).read_bytes())
 
@@ -201,8 +209,8 @@ def test_missing_movement_is_named(store, kept):
 
 
 def test_a_later_format_is_refused_with_the_one_that_is_read(store, kept):
-    change_json(kept, lambda plain: plain.update(format_version=2))
-    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE}: the profile has format 2; this poseauth reads 1"):
+    change_json(kept, lambda plain: plain.update(format_version=3))
+    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE}: the profile has format 3; this poseauth reads 2"):
         store.load("Ada")
 
 
@@ -222,7 +230,7 @@ def test_a_profile_too_large_to_be_one_is_refused_unread(store, kept):
 
 ENTRIES = (
     "name created poseauth_version extractor fps window_frames windows recipe architecture training seed n_epochs "
-    "videos n_surrogates self_test notes weights_sha256"
+    "videos n_surrogates self_test calibration weaknesses notes weights_sha256"
 )
 
 
@@ -258,6 +266,8 @@ def test_a_missing_entry_of_a_block_is_refused_and_not_guessed(store, kept, bloc
         ("videos", 3),
         ("extractor", {"name": "yolo"}),
         ("self_test", {"accuracy": 1}),
+        ("calibration", {"clips": 1}),
+        ("weaknesses", 3),
         ("notes", 3),
         pytest.param(
             "seed",
@@ -267,6 +277,24 @@ def test_a_missing_entry_of_a_block_is_refused_and_not_guessed(store, kept, bloc
 )
 def test_an_entry_that_is_not_as_it_must_be_is_refused(store, kept, entry, value):
     change_json(kept, lambda plain: plain.update({entry: value}))
+    with pytest.raises(ProfileDamagedError, match=PROFILE_FILE):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [
+        ("clips", "lower_bound", 0.1),
+        ("clips", "upper_bound", -0.1),
+        ("mirrored", "upper_bound", float("inf")),
+        ("clips", "undecided", 0.0),
+        ("clips", "line", {"slope": -1.0, "intercept": 0.0}),
+        ("clips", "line", {"slope": float("nan"), "intercept": 0.0}),
+        ("mirrored", "resampled", [{"slope": 1.0}]),
+    ],
+)
+def test_a_calibration_that_would_mislead_is_refused(store, kept, part, entry, value):
+    change_json(kept, lambda plain: plain["calibration"][part].update({entry: value}))
     with pytest.raises(ProfileDamagedError, match=PROFILE_FILE):
         store.load("Ada")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from person_profiles.verification import load_network, verify
+from person_profiles.verification import load_scorer, verify
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import Coverage, ExtractorFingerprint
@@ -17,20 +17,20 @@ FOREIGN = ExtractorFingerprint("mediapipe", "0.10.21", "cd" * 32)
 
 
 @pytest.fixture
-def network(ada):
-    return load_network(ada, device="cpu")
+def scorer(ada):
+    return load_scorer(ada, device="cpu")
 
 
-def test_the_persons_movement_is_authentic_and_anothers_is_fake(ada, network, speech):
-    own = verify(speech("ada unseen", duration_s=20), ada, network)
-    foreign = verify(speech("somebody", frequency_hz=3, duration_s=20), ada, network)
+def test_the_persons_movement_is_authentic_and_anothers_is_fake(ada, scorer, speech):
+    own = verify(speech("ada unseen", duration_s=20), ada, scorer)
+    foreign = verify(speech("somebody", frequency_hz=3, duration_s=20), ada, scorer)
     assert own.verdict is Verdict.AUTHENTIC
     assert foreign.verdict is Verdict.FAKE
 
 
-def test_a_result_says_what_was_held_against_whom(ada, network, speech):
+def test_a_result_says_what_was_held_against_whom(ada, scorer, speech):
     clip = speech("clip", duration_s=12)
-    result = verify(clip, ada, network)
+    result = verify(clip, ada, scorer)
     assert (result.source, result.person, result.status) == ("clip.mp4", "Ada", "analysed")
     assert result.provenance == clip.provenance
     assert result.window_start_s.tolist() == pytest.approx(list(range(8)))
@@ -39,94 +39,94 @@ def test_a_result_says_what_was_held_against_whom(ada, network, speech):
     assert result.caveats == ()
 
 
-def test_clips_are_cut_as_the_profile_says(ada, network, speech):
+def test_clips_are_cut_as_the_profile_says(ada, scorer, speech):
     wide = replace(ada, windows=WindowOptions(stride_frames=150))
-    assert len(verify(speech("clip", duration_s=12), wide, network).window_scores) == 2
+    assert len(verify(speech("clip", duration_s=12), wide, scorer).window_scores) == 2
 
 
-def test_scores_are_those_of_the_profile_whatever_was_scored_before(ada, network, speech):
+def test_scores_are_those_of_the_profile_whatever_was_scored_before(ada, scorer, speech):
     clip = speech("clip", duration_s=12)
-    first = verify(clip, ada, network).window_scores
-    verify(speech("somebody", frequency_hz=3), ada, network)
-    np.testing.assert_array_equal(verify(clip, ada, network).window_scores, first)
+    first = verify(clip, ada, scorer).window_scores
+    verify(speech("somebody", frequency_hz=3), ada, scorer)
+    np.testing.assert_array_equal(verify(clip, ada, scorer).window_scores, first)
 
 
 @pytest.mark.parametrize("extractor", [FOREIGN, None], ids=["another", "unknown"])
-def test_keypoints_of_a_foreign_extractor_are_refused(ada, network, speech, extractor):
+def test_keypoints_of_a_foreign_extractor_are_refused(ada, scorer, speech, extractor):
     with pytest.raises(ExtractorMismatchError, match="--any-extractor") as raised:
-        verify(speech("clip", extractor=extractor), ada, network)
+        verify(speech("clip", extractor=extractor), ada, scorer)
     assert str(extractor or "an unknown extractor") in str(raised.value)
     assert str(ada.extractor) in str(raised.value)
 
 
-def test_the_same_extractor_with_another_option_is_foreign(ada, network, speech, yolo):
+def test_the_same_extractor_with_another_option_is_foreign(ada, scorer, speech, yolo):
     other = replace(yolo, options={"imgsz": 960, "conf": 0.3})
     with pytest.raises(ExtractorMismatchError):
-        verify(speech("clip", extractor=other), ada, network)
+        verify(speech("clip", extractor=other), ada, scorer)
 
 
-def test_a_foreign_extractor_that_is_accepted_is_a_caveat(ada, network, speech):
-    result = verify(speech("clip", extractor=FOREIGN, n_people_ignored=0), ada, network, any_extractor=True)
+def test_a_foreign_extractor_that_is_accepted_is_a_caveat(ada, scorer, speech):
+    result = verify(speech("clip", extractor=FOREIGN, n_people_ignored=0), ada, scorer, any_extractor=True)
     assert result.status == "analysed"
     assert result.caveats == (f"keypoints of {FOREIGN}, not of the profile's",)
 
 
-def test_the_own_extractor_is_no_caveat_where_any_is_accepted(ada, network, speech):
-    assert verify(speech("clip"), ada, network, any_extractor=True).caveats == ()
+def test_the_own_extractor_is_no_caveat_where_any_is_accepted(ada, scorer, speech):
+    assert verify(speech("clip"), ada, scorer, any_extractor=True).caveats == ()
 
 
-def test_a_clip_too_short_for_a_window_has_no_verdict(ada, network, speech):
+def test_a_clip_too_short_for_a_window_has_no_verdict(ada, scorer, speech):
     with pytest.raises(TooShortError, match=r"clip\.mp4: .* has 4\.0 s; 5 s are needed .*Try a longer clip of Ada"):
-        verify(speech("clip", duration_s=4), ada, network)
+        verify(speech("clip", duration_s=4), ada, scorer)
 
 
-def test_what_is_too_short_is_not_told_as_long_enough(ada, network, speech):
+def test_what_is_too_short_is_not_told_as_long_enough(ada, scorer, speech):
     with pytest.raises(TooShortError) as raised:
-        verify(speech("clip", duration_s=149 / 30), ada, network)
+        verify(speech("clip", duration_s=149 / 30), ada, scorer)
     assert "has 5.0 s; 5 s are needed" not in str(raised.value)
 
 
-def test_a_clip_without_frames_has_no_verdict(ada, network, speech):
+def test_a_clip_without_frames_has_no_verdict(ada, scorer, speech):
     with pytest.raises((TooShortError, NobodyError)):
-        verify(speech("clip", duration_s=0), ada, network)
+        verify(speech("clip", duration_s=0), ada, scorer)
 
 
-def test_a_clip_whose_upper_body_is_hidden_has_no_verdict(ada, network, speech):
+def test_a_clip_whose_upper_body_is_hidden_has_no_verdict(ada, scorer, speech):
     with pytest.raises(NobodyError, match=r"clip\.mp4: in none of 5 windows .*at least 60% .*waist up"):
-        verify(speech("clip", hidden=(3, 6)), ada, network)
+        verify(speech("clip", hidden=(3, 6)), ada, scorer)
 
 
-def test_a_long_clip_in_which_nobody_is_seen_is_told_as_such(ada, network, speech):
+def test_a_long_clip_in_which_nobody_is_seen_is_told_as_such(ada, scorer, speech):
     with pytest.raises(NobodyError):
-        verify(speech("clip", duration_s=60, hidden=range(12)), ada, network)
+        verify(speech("clip", duration_s=60, hidden=range(12)), ada, scorer)
 
 
-def test_no_limit_makes_a_verdict_from_nothing(ada, network, speech):
+def test_no_limit_makes_a_verdict_from_nothing(ada, scorer, speech):
     with pytest.raises(TooShortError):
-        verify(speech("clip", duration_s=4), ada, network, limits=EvidenceLimits(min_seconds=0))
+        verify(speech("clip", duration_s=4), ada, scorer, limits=EvidenceLimits(min_seconds=0))
 
 
-def test_too_little_evidence_is_inconclusive_and_a_lower_limit_gives_an_answer(ada, network, speech):
+def test_too_little_evidence_is_inconclusive_and_a_lower_limit_gives_an_answer(ada, scorer, speech):
     clip = speech("ada unseen", duration_s=9)
-    assert verify(clip, ada, network).verdict is Verdict.INCONCLUSIVE
-    assert verify(clip, ada, network, limits=EvidenceLimits(min_seconds=5)).verdict is not Verdict.INCONCLUSIVE
+    assert verify(clip, ada, scorer).verdict is Verdict.INCONCLUSIVE
+    assert verify(clip, ada, scorer, limits=EvidenceLimits(min_seconds=5)).verdict is not Verdict.INCONCLUSIVE
 
 
-def test_what_a_profile_has_not_met_is_a_caveat_of_its_verdicts(ada, network, speech):
+def test_what_a_profile_has_not_met_is_a_caveat_of_its_verdicts(ada, scorer, speech):
     noted = replace(ada, notes=("this profile has met no real impostor", "this profile is untested"))
-    assert verify(speech("clip"), noted, network).caveats == noted.notes
+    assert verify(speech("clip"), noted, scorer).caveats == noted.notes
 
 
-def test_a_file_that_broke_off_is_a_caveat(ada, network, speech):
+def test_a_file_that_broke_off_is_a_caveat(ada, scorer, speech):
     clip = speech("clip", coverage=Coverage(600, 270, 270, "invalid data in a packet"))
-    assert verify(clip, ada, network).caveats == ("270 of 600 frames could be decoded (45%): invalid data in a packet",)
+    assert verify(clip, ada, scorer).caveats == ("270 of 600 frames could be decoded (45%): invalid data in a packet",)
 
 
-def test_windows_in_which_too_little_is_seen_are_counted(ada, network, speech):
+def test_windows_in_which_too_little_is_seen_are_counted(ada, scorer, speech):
     clip = speech("clip", duration_s=20)
     confidence, keypoints = clip.confidence.copy(), clip.keypoints.copy()
     confidence[300:, [3, 6]], keypoints[300:, [3, 6]] = 0, np.nan
-    result = verify(replace(clip, confidence=confidence, keypoints=keypoints), ada, network)
+    result = verify(replace(clip, confidence=confidence, keypoints=keypoints), ada, scorer)
     # Elbows are seen for 10 s; a window may miss 40 % of them, 2 s.
     assert (len(result.window_scores), result.n_windows_rejected) == (8, 8)
 
@@ -134,17 +134,18 @@ def test_windows_in_which_too_little_is_seen_are_counted(ada, network, speech):
 def test_weights_of_another_architecture_are_a_damaged_profile(ada):
     other = replace(ada, recipe=replace(ada.recipe, architecture=replace(ada.recipe.architecture, hidden=9)))
     with pytest.raises(ProfileDamagedError, match="profile of Ada cannot be used: the weights do not fit"):
-        load_network(other, device="cpu")
+        load_scorer(other, device="cpu")
 
 
 def test_weights_that_are_no_numbers_are_a_damaged_profile(ada):
-    broken = {**ada.weights, "feature_mean": np.full_like(ada.weights["feature_mean"], np.nan)}
+    name = "network.feature_mean"
+    broken = {**ada.weights, name: np.full_like(ada.weights[name], np.nan)}
     with pytest.raises(ProfileDamagedError, match="feature_mean is not finite"):
-        load_network(replace(ada, weights=broken), device="cpu")
+        load_scorer(replace(ada, weights=broken), device="cpu")
 
 
-def test_scores_that_are_no_numbers_lead_to_no_verdict(ada, network, speech):
-    network.classifier.bias.data[:] = float("nan")
+def test_scores_that_are_no_numbers_lead_to_no_verdict(ada, scorer, speech):
+    scorer.network.classifier.bias.data[:] = float("nan")
     clip = speech("clip")
-    with pytest.raises(InputError, match=r"clip\.mp4: the network's score is no number"):
-        verify(clip, ada, network)
+    with pytest.raises(InputError, match=r"clip\.mp4: a score is no number"):
+        verify(clip, ada, scorer)

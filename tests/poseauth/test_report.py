@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, Verdict
 from poseauth.keypoints import Coverage, ExtractorFingerprint, Provenance
 from poseauth.report import (
@@ -17,9 +19,13 @@ from poseauth.report import (
     as_dict,
     as_row,
     caveats_of,
+    in_words,
     not_analysed,
     sentence,
+    verbal_scale,
 )
+
+RATIO = LikelihoodRatio(0.8, 0.5, 1.1, -0.9, 1.2, 0.3)
 
 
 @pytest.fixture
@@ -29,9 +35,9 @@ def analysed():
             source="clip.mp4",
             person="Ada",
             status="analysed",
-            decision=Decision(verdict, 2, 1, 0.7, 7.0, ("2 of 3 windows of 5 s move like Ada",)),
+            decision=Decision(verdict, 2, 1, 0.7, RATIO, 7.0, ("2 of 3 windows of 5 s move like Ada",)),
             provenance=Provenance(**{"source_name": "clip.mp4", **provenance}),
-            window_scores=np.float32([0.9, 0.8, 0.4]),
+            window_scores=np.array([0.9, 0.8, 0.4]),
             window_start_s=np.array([0.0, 1.0, 2.0]),
             n_windows_rejected=4,
             reasons=("2 of 3 windows of 5 s move like Ada",),
@@ -67,6 +73,52 @@ def test_every_score_says_its_direction(analysed):
         "score_higher_is_more_like_person",
     ]
     assert plain["mean_score_higher_is_more_like_person"] == 0.7
+
+
+def test_the_likelihood_ratio_stands_with_interval_bounds_band_propositions_and_words(analysed):
+    plain = as_dict(analysed())["likelihood_ratio"]
+    assert plain["log10_lr_above_0_speaks_for_person"] == 0.8
+    assert (plain["interval_95"], plain["bounds"], plain["undecided_band"]) == ([0.5, 1.1], [-0.9, 1.2], [-0.3, 0.3])
+    assert plain["propositions"] == ["Ada moves here as in the enrolled videos", "somebody else drives the movement"]
+    assert plain["in_words"] == 'weak support for "Ada moves here as in the enrolled videos"'
+    assert plain["verbal_scale"] == verbal_scale()
+    assert as_row(analysed())["log10_lr_above_0_speaks_for_person"] == "0.8"
+
+
+def test_without_a_ratio_there_are_no_words_for_one(analysed):
+    bare = replace(analysed(), decision=replace(analysed().decision, likelihood=None))
+    assert as_dict(bare)["likelihood_ratio"] is None
+    assert as_row(bare)["log10_lr_above_0_speaks_for_person"] == ""
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (1.0, "no support for either"),
+        (1.9, "no support for either"),
+        (2.1, "weak support for"),
+        (9.9, "weak support for"),
+        (10.1, "moderate support for"),
+        (101, "moderately strong support for"),
+        (1001, "strong support for"),
+        (10001, "very strong support for"),
+        (1e7, "extremely strong support for"),
+    ],
+)
+def test_words_follow_the_steps_of_the_scale_on_either_side(factor, words):
+    towards, away = in_words(np.log10(factor), "Ada"), in_words(-np.log10(factor), "Ada")
+    assert towards.startswith(words)
+    assert away.startswith(words)
+    if factor > 2:
+        assert "Ada moves here" in towards
+        assert "somebody else" in away
+
+
+def test_the_scale_is_printed_with_all_its_steps():
+    assert verbal_scale() == (
+        "below 2 no support, 2 to 10 weak support, 10 to 100 moderate support, 100 to 1,000 moderately strong support, "
+        "1,000 to 10,000 strong support, 10,000 to 1,000,000 very strong support, more extremely strong support"
+    )
 
 
 def test_every_window_is_listed_with_its_time_and_score(analysed):

@@ -1,4 +1,4 @@
-"""Movement of nobody: the person's own streams from three moments at once, or everybody's mirror image."""
+"""Movement of nobody: streams of three moments or of several people at once, or everybody's mirror image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from poseauth.features import to_torso
 from poseauth.keypoints import L_WRIST, NECK, NOSE, R_WRIST
-from poseauth.surrogates import mirror_images, surrogate_impostors
+from poseauth.surrogates import chimeras, mirror_images, surrogate_impostors
 
 HEAD, RIGHT_ARM, LEFT_ARM = [0, 8, 9, 10, 11], [3, 4], [6, 7]
 SHOULDERS = [2, 5]
@@ -85,6 +85,95 @@ def test_one_seed_gives_one_mixture(windows):
 def test_the_persons_windows_are_left_as_they_were(windows):
     before = windows.copy()
     surrogate_impostors(windows, rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(windows, before)
+
+
+@pytest.fixture
+def people(windows):
+    """Three people, of three, three and two windows."""
+    return [windows[:3], windows[3:6], windows[6:]]
+
+
+OWNERS = [0, 0, 0, 1, 1, 1, 2, 2]
+"""Whose each of `windows` is."""
+
+
+def parts_of(mixed, windows):
+    """Whose window gives head, right arm, left arm and shoulders of each chimera [shape=(N, 4)]."""
+    own, streams = seen_from_neck(windows), (HEAD, RIGHT_ARM, LEFT_ARM, SHOULDERS)
+    return np.array([[donor_of(stream, chimera, own) for stream in streams] for chimera in from_neck(mixed)])
+
+
+def test_as_many_chimeras_are_made_as_asked_for(people):
+    for n_windows in (0, 1, 13):
+        mixed, heads = chimeras(people, n_windows, rng=np.random.default_rng(1))
+        assert mixed.shape == (n_windows, 150, 12, 2)
+        assert mixed.dtype == np.float32
+        assert heads.shape == (n_windows,)
+        assert heads.dtype == np.int32
+
+
+def test_every_part_of_a_chimera_is_somebodys_and_the_head_is_theirs_who_is_named(windows, people):
+    mixed, heads = chimeras(people, 60, rng=np.random.default_rng(1))
+    # That every part is that of one known window is what finding its donor asserts.
+    donors = parts_of(mixed, windows)
+    np.testing.assert_array_equal(np.take(OWNERS, donors[:, 0]), heads)
+    assert set(heads.tolist()) == {0, 1, 2}
+    assert set(donors.ravel().tolist()) == set(range(8))
+
+
+@pytest.mark.parametrize("n_people", [2, 3])
+def test_head_and_arms_of_a_chimera_are_never_all_of_one_person(windows, people, n_people):
+    mixed, _ = chimeras(people[:n_people], 80, rng=np.random.default_rng(2))
+    owners = np.take(OWNERS, parts_of(mixed, windows))
+    assert all(len(set(row[:3])) > 1 for row in owners)
+
+
+def test_the_neck_of_a_chimera_goes_the_way_of_the_shoulders(windows, people):
+    mixed, _ = chimeras(people, 30, rng=np.random.default_rng(3))
+    trunks = parts_of(mixed, windows)[:, 3]
+    np.testing.assert_array_equal(mixed[:, :, NECK], to_torso(windows)[trunks][:, :, NECK])
+
+
+def test_most_chimeras_have_a_part_of_the_first_person(body):
+    rng = np.random.default_rng(0)
+    own = (body + rng.normal(0, 1, (12, 1, 150, 12, 2)).cumsum(axis=2)).astype(np.float32)
+    first = seen_from_neck(own[0])[0]
+    mixed = from_neck(chimeras(list(own), 400, rng=np.random.default_rng(4))[0])
+    streams = (HEAD, RIGHT_ARM, LEFT_ARM, SHOULDERS)
+    has_part = np.array([any(np.allclose(c[:, s], first[:, s], atol=1e-5) for s in streams) for c in mixed])
+    # Six in ten for sure, and of the rest those who draw the first person by chance.
+    assert has_part.mean() == pytest.approx(0.6 + 0.4 * (1 - (11 / 12) ** 4), abs=0.08)
+    assert has_part.mean() > 0.6
+
+
+def test_what_the_donor_of_a_part_does_not_show_is_missing(windows, people):
+    people[1][:, 30:50, HEAD] = np.nan
+    mixed, heads = chimeras(people, 40, rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(np.isnan(mixed[:, 30:50, HEAD]).all(axis=(1, 2, 3)), heads == 1)
+    assert np.isfinite(np.delete(mixed, HEAD, axis=2)).all()
+
+
+@pytest.mark.parametrize(
+    "n_windows", [(), (3,), (3, 0), (0, 3)], ids=["nobody", "one person", "a second without", "a first without"]
+)
+def test_chimeras_need_windows_of_two_people(windows, n_windows):
+    with pytest.raises(ValueError, match=f"{len(n_windows)} people; windows of at least two"):
+        chimeras([windows[:n] for n in n_windows], 5, rng=np.random.default_rng(1))
+
+
+def test_one_seed_gives_the_same_chimeras(people):
+    (first, heads), (again, same_heads), (other, _) = (
+        chimeras(people, 10, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(heads, same_heads)
+    assert not np.array_equal(first, other)
+
+
+def test_the_people_are_left_as_they_were(windows, people):
+    before = windows.copy()
+    chimeras(people, 10, rng=np.random.default_rng(1))
     np.testing.assert_array_equal(windows, before)
 
 

@@ -1,0 +1,282 @@
+"""How well a person can be told from people whom nobody has met: videos and people left out, in turn.
+
+Videos of the person and the other people are divided into as many parts. Each part is scored by what was learnt from
+all the other parts, so that every video of the person is judged unseen, and every other person as a stranger. From
+these scores come the error rates, the calibration, the vote's threshold, the curve of error against seconds, and the
+reasons why a profile may be too weak to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from person_profiles.learning import Clip, groups_of, learn
+from person_profiles.profile import Calibrated, EvidencePoint, SelfTest
+from poseauth.arrays import BoolArray, Float64Array
+from poseauth.calibration import MIN_VIDEOS, Calibration, ScoreLine, fit_calibration, fit_line
+from poseauth.metrics import Estimate, bootstrap_interval, cllr, equal_error_rate, roc_auc
+from poseauth.recipes import Recipe
+from poseauth.surrogates import mirror_images
+from poseauth.training import Epoch
+from poseauth.windows import FPS, WINDOW_S
+
+PIECE_S = 30.0
+"""Held-out videos count in pieces of at most this length: the calibration is for clips, not for whole speeches."""
+CURVE_S = (5.0, 10.0, 20.0, 40.0, 80.0)
+"""Seconds at which the error is measured."""
+CURVE_TOLERANCE = 0.05
+"""Evidence is enough where the error is within this of the curve's least."""
+MIN_AUC = 0.75
+"""Below this over all strangers, a person is not told from others."""
+MIN_AUC_OF_ONE = 0.65
+"""Below this against one of the others, that one is not told from the person: the videos may show the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Up to `PIECE_S` of a held-out video: scores of its windows as they are and turned round."""
+
+    scores: Float64Array
+    mirrored: Float64Array
+    is_genuine: bool
+    group: str
+    video: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """What the self-test came to; nothing where it could not be held."""
+
+    self_test: SelfTest | None
+    calibrated: Calibrated | None
+    weaknesses: tuple[str, ...]
+
+
+def hold_self_test(
+    own: Sequence[Clip],
+    others: Sequence[Clip],
+    recipe: Recipe,
+    *,
+    rng: np.random.Generator,
+    seed: int,
+    device: str = "cpu",
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Tested:
+    """Leave videos of the person and other people out, in turn, and judge them.
+
+    Parameters
+    ----------
+    own, others : sequence of Clip
+        All videos of the enrolment.
+    recipe : Recipe
+        Says into how many parts.
+    rng : np.random.Generator
+        Decides the parts and the intervals.
+    seed, device, on_epoch :
+        Of every training.
+
+    Returns
+    -------
+    Tested
+        Without figures where there are fewer than two videos of the person, or two other people: then the weaknesses
+        say so.
+    """
+    missing = _too_few(own, others, recipe)
+    if missing:
+        return Tested(None, None, (missing,))
+    pieces = _held_out_pieces(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
+    calibrated = _calibrate(pieces, rng)
+    self_test = _figures(pieces, calibrated, recipe.training.stride_frames / FPS, rng)
+    return Tested(self_test, calibrated, _weaknesses(self_test, calibrated.clips))
+
+
+def _too_few(own: Sequence[Clip], others: Sequence[Clip], recipe: Recipe) -> str | None:
+    people = groups_of(others)
+    if not recipe.training.folds:
+        return "it was not tested, as the recipe asks"
+    if len(own) < MIN_VIDEOS:
+        return (
+            f"it is untested: {len(own)} usable video of the person, and {MIN_VIDEOS} are needed to leave one out. "
+            "Give more videos, best of other days"
+        )
+    if len(people) < MIN_VIDEOS:
+        return (
+            f"it is untested: {len(people)} other people, and {MIN_VIDEOS} are needed so that one can be a stranger. "
+            "Give clips of other people with --impostor"
+        )
+    return None
+
+
+def _held_out_pieces(
+    own: Sequence[Clip],
+    others: Sequence[Clip],
+    recipe: Recipe,
+    *,
+    rng: np.random.Generator,
+    seed: int,
+    device: str,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> list[_Piece]:
+    people = groups_of(others)
+    n_parts = min(recipe.training.folds, len(own), len(people))
+    part_of_video = {own[i].video: n % n_parts for n, i in enumerate(rng.permutation(len(own)))}
+    part_of_person = {people[i]: n % n_parts for n, i in enumerate(rng.permutation(len(people)))}
+    pieces: list[_Piece] = []
+    for part in range(n_parts):
+        out = [clip for clip in own if part_of_video[clip.video] == part]
+        strangers = [clip for clip in others if part_of_person[clip.record.group] == part]
+        learnt = learn(
+            [clip for clip in own if clip not in out],
+            [clip for clip in others if clip not in strangers],
+            recipe,
+            rng=rng,
+            seed=seed,
+            device=device,
+            on_epoch=on_epoch,
+        )
+        for clip, is_genuine in [*((c, True) for c in out), *((c, False) for c in strangers)]:
+            scores = learnt.scorer(clip.windows.keypoints)
+            mirrored = learnt.scorer(mirror_images(clip.windows.keypoints))
+            pieces += _pieces(clip, scores, mirrored, is_genuine=is_genuine)
+    return pieces
+
+
+def _pieces(clip: Clip, scores: Float64Array, mirrored: Float64Array, *, is_genuine: bool) -> list[_Piece]:
+    n_pieces = max(1, int(np.ceil(clip.windows.seconds / PIECE_S)))
+    return [
+        _Piece(some, turned, is_genuine, clip.record.group, clip.video)
+        for some, turned in zip(np.array_split(scores, n_pieces), np.array_split(mirrored, n_pieces), strict=True)
+        if len(some)
+    ]
+
+
+def _calibrate(pieces: Sequence[_Piece], rng: np.random.Generator) -> Calibrated:
+    is_genuine, videos = _sides(pieces), [piece.video for piece in pieces]
+    straight = np.array([piece.scores.mean() for piece in pieces])
+    # A mirrored clip of the person, turned round, is the person: what has to be known is how strangers look turned.
+    turned = np.array([(piece.scores if piece.is_genuine else piece.mirrored).mean() for piece in pieces])
+    return Calibrated(
+        clips=fit_calibration(straight, is_genuine, videos, rng=rng),
+        mirrored=fit_calibration(turned, is_genuine, videos, rng=rng),
+        windows=_window_line(pieces),
+    )
+
+
+def _window_line(pieces: Sequence[_Piece]) -> ScoreLine:
+    """From the score of a window to the log odds by which it votes."""
+    scores = np.concatenate([piece.scores for piece in pieces])
+    is_genuine = np.concatenate([np.full(len(piece.scores), piece.is_genuine) for piece in pieces])
+    videos = np.concatenate([np.full(len(piece.scores), piece.video) for piece in pieces])
+    return fit_line(scores, is_genuine, [np.flatnonzero(videos == video) for video in dict.fromkeys(videos.tolist())])
+
+
+def _figures(pieces: Sequence[_Piece], calibrated: Calibrated, stride_s: float, rng: np.random.Generator) -> SelfTest:
+    is_genuine, videos = _sides(pieces), [piece.video for piece in pieces]
+    scores = np.array([piece.scores.mean() for piece in pieces])
+    ratios = _cross_fitted(scores, is_genuine, videos, calibrated.clips)
+    seed = int(rng.integers(2**31))
+
+    def estimate(figure: Callable[[Float64Array, Float64Array], float], values: Float64Array) -> Estimate:
+        return bootstrap_interval(
+            lambda rows: figure(values[rows][is_genuine[rows]], values[rows][~is_genuine[rows]]),
+            videos,
+            rng=np.random.default_rng(seed),
+        )
+
+    against = {
+        who: roc_auc(scores[is_genuine], scores[[piece.group == who and not piece.is_genuine for piece in pieces]])
+        for who in sorted({piece.group for piece in pieces if not piece.is_genuine})
+    }
+    hardest = min(against, key=lambda who: against[who])
+    band = calibrated.clips.undecided
+    curve = _evidence_curve(pieces, stride_s)
+    return SelfTest(
+        n_genuine_videos=len({piece.video for piece in pieces if piece.is_genuine}),
+        n_other_videos=len({piece.video for piece in pieces if not piece.is_genuine}),
+        n_other_people=len(against),
+        n_genuine_clips=int(is_genuine.sum()),
+        n_other_clips=int((~is_genuine).sum()),
+        auc=estimate(roc_auc, scores),
+        eer=estimate(equal_error_rate, scores),
+        cllr=estimate(cllr, ratios),
+        n_genuine_against=int((ratios[is_genuine] < -band).sum()),
+        n_other_for=int((ratios[~is_genuine] > band).sum()),
+        n_undecided=int((np.abs(ratios) <= band).sum()),
+        hardest_other=hardest,
+        hardest_auc=against[hardest],
+        evidence_curve=curve,
+        enough_s=_enough(curve),
+    )
+
+
+def _cross_fitted(
+    scores: Float64Array, is_genuine: BoolArray, videos: Sequence[str], calibration: Calibration
+) -> Float64Array:
+    """Log10 likelihood ratios, each by a line fitted without the clip's own video; bounded as the calibration is."""
+    known = np.array(videos)
+    ratios = np.zeros(len(scores))
+    for video in dict.fromkeys(videos):
+        rest = [np.flatnonzero(known == other) for other in dict.fromkeys(videos) if other != video]
+        line = fit_line(scores, is_genuine, rest)
+        ratios[known == video] = line(scores[known == video]) / np.log(10.0)
+    return np.clip(ratios, calibration.lower_bound, calibration.upper_bound)
+
+
+def _evidence_curve(pieces: Sequence[_Piece], stride_s: float) -> tuple[EvidencePoint, ...]:
+    """The equal error rate of stretches of growing length, as far as either side has enough of them."""
+    points = []
+    videos: dict[str, list[_Piece]] = {}
+    for piece in pieces:
+        videos.setdefault(piece.video, []).append(piece)
+    for seconds in CURVE_S:
+        stretches: dict[bool, list[float]] = {True: [], False: []}
+        met: dict[bool, set[str]] = {True: set(), False: set()}
+        n, apart = 1 + round((seconds - WINDOW_S) / stride_s), max(1, round(seconds / stride_s))
+        for video, parts in videos.items():
+            scores = np.concatenate([part.scores for part in parts])
+            starts = range(0, len(scores) - n + 1, apart)
+            stretches[parts[0].is_genuine] += [float(scores[first : first + n].mean()) for first in starts]
+            if len(starts):
+                met[parts[0].is_genuine].add(video)
+        if min(len(some) for some in met.values()) < MIN_VIDEOS:
+            break
+        eer = equal_error_rate(stretches[True], stretches[False])
+        points.append(EvidencePoint(seconds, eer, len(stretches[True]), len(stretches[False])))
+    return tuple(points)
+
+
+def _enough(curve: Sequence[EvidencePoint]) -> float | None:
+    """Seconds from which on the error is near its least; None where the curve has fewer than two points."""
+    if len(curve) < 2:
+        return None
+    least = min(point.eer for point in curve)
+    return next(point.seconds for point in curve if point.eer <= least + CURVE_TOLERANCE)
+
+
+def _weaknesses(test: SelfTest, calibration: Calibration) -> tuple[str, ...]:
+    found = []
+    auc, low = test.auc.value or 0.0, test.auc.low
+    if auc < MIN_AUC or (low is not None and low <= 0.5):
+        interval = "" if low is None else f", 95 % interval {low:.2f} to {test.auc.high:.2f}"
+        found.append(
+            f"the person cannot be told from others: on held-out videos the AUC is {auc:.2f}{interval}; {MIN_AUC:g} "
+            "and an interval above 0.5 are needed. Give more video, of more days and settings, and more impostors"
+        )
+    if test.hardest_auc < MIN_AUC_OF_ONE:
+        found.append(
+            f"the person cannot be told from {test.hardest_other} (AUC {test.hardest_auc:.2f}; {MIN_AUC_OF_ONE:g} is "
+            "needed): do those videos show the same person?"
+        )
+    if not found and max(calibration.upper_bound, -calibration.lower_bound) <= calibration.undecided:
+        found.append(
+            f"{test.n_genuine_videos} videos of the person and {test.n_other_videos} of others support no likelihood "
+            f"ratio beyond the undecided band (factor {10**calibration.undecided:.1f}): give more videos"
+        )
+    return tuple(found)
+
+
+def _sides(pieces: Sequence[_Piece]) -> BoolArray:
+    return np.array([piece.is_genuine for piece in pieces], dtype=bool)

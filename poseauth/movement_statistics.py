@@ -1,0 +1,148 @@
+"""Plain statistics of a window: posture, amplitudes, correlations, spectra, limb proportions, and what the set-up is.
+
+Nothing is learnt here; a window gives a row of numbers, NaN where one cannot be told.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from poseauth.arrays import Float32Array, Float64Array
+from poseauth.features import to_torso
+from poseauth.keypoints import (
+    L_EAR,
+    L_ELBOW,
+    L_SHOULDER,
+    L_WRIST,
+    N_KEYPOINTS,
+    NECK,
+    NOSE,
+    R_EAR,
+    R_ELBOW,
+    R_SHOULDER,
+    R_WRIST,
+)
+from poseauth.windows import FPS, WINDOW_FRAMES, torso_size
+
+BAND_EDGES_HZ = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Bands of the spectra: posture shifts, gestures, beats, tremor and noise; the mean itself is left out."""
+BONES = (
+    (R_SHOULDER, R_ELBOW),
+    (R_ELBOW, R_WRIST),
+    (L_SHOULDER, L_ELBOW),
+    (L_ELBOW, L_WRIST),
+    (R_SHOULDER, L_SHOULDER),
+    (NECK, NOSE),
+    (R_EAR, L_EAR),
+    (NOSE, R_EAR),
+    (NOSE, L_EAR),
+)
+BONE_PERCENTILES = (50.0, 95.0)
+"""The 95th is a limb seen in a plane that is no longer foreshortened."""
+_SMALLEST = 1e-4
+"""Torso sizes below which an amplitude counts as none, so that its logarithm stays finite."""
+
+
+def frame_position(windows: Float32Array) -> Float64Array:
+    """Mean place of the neck in the picture and mean size of the torso, in pixels: [shape=(N, 3)]."""
+    size = _mean_over_time(torso_size(windows)[..., None])
+    return np.concatenate([_mean_over_time(windows[:, :, NECK]), size], axis=1)
+
+
+def mean_pose(windows: Float32Array) -> Float64Array:
+    """Mean place of every keypoint seen from the neck, in torso sizes: [shape=(N, 24)]."""
+    return _mean_over_time(_flat(to_torso(windows)))
+
+
+def missing_pattern(windows: Float32Array) -> Float64Array:
+    """Share of frames in which each keypoint is missing, and how often it comes and goes: [shape=(N, 24)]."""
+    missing = ~np.isfinite(windows).all(axis=-1)
+    changes = (missing[:, 1:] != missing[:, :-1]).mean(axis=1)
+    return np.asarray(np.concatenate([missing.mean(axis=1), changes], axis=1), dtype=np.float64)
+
+
+def posture_distribution(windows: Float32Array) -> Float64Array:
+    """What stays when the frames of a window are shuffled: means, log deviations, correlations: [shape=(N, 324)].
+
+    Keypoints seen from the neck in torso sizes; nothing here knows which frame came first.
+    """
+    series = _flat(to_torso(windows))
+    return np.concatenate([_mean_over_time(series), _log_deviation(series), _correlations(series)], axis=1)
+
+
+def movement_statistics(windows: Float32Array) -> Float64Array:
+    """Posture, amplitudes, correlations, spectra and limb proportions of a window: [shape=(N, D)].
+
+    Seen from the neck in torso sizes, so that neither the place in the frame nor the size of the picture is left.
+    """
+    series = _flat(to_torso(windows))
+    steps = np.diff(series, axis=1)
+    return np.concatenate(
+        [posture_distribution(windows), _log_deviation(steps), _correlations(steps), _band_shares(series),
+         _bone_lengths(windows)],
+        axis=1,
+    )  # fmt: skip
+
+
+def _flat(relative: Float32Array) -> Float64Array:
+    return relative.reshape(*relative.shape[:2], 2 * N_KEYPOINTS).astype(np.float64)
+
+
+def _mean_over_time(series: Float32Array | Float64Array) -> Float64Array:
+    """Mean over axis 1 of what is seen; NaN where nothing is."""
+    seen = np.isfinite(series)
+    count = seen.sum(axis=1)
+    total = np.where(seen, series, 0.0).sum(axis=1, dtype=np.float64)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def _centred(series: Float64Array) -> Float64Array:
+    """Less the mean over time, zero where missing."""
+    return np.nan_to_num(series - _mean_over_time(series)[:, None, :], nan=0.0)
+
+
+def _deviation(series: Float64Array) -> Float64Array:
+    count = np.maximum(np.isfinite(series).sum(axis=1), 1)
+    return np.asarray(np.sqrt((_centred(series) ** 2).sum(axis=1) / count))
+
+
+def _log_deviation(series: Float64Array) -> Float64Array:
+    """Amplitudes compare by their ratio; NaN where a coordinate is never seen."""
+    seen = np.isfinite(series).any(axis=1)
+    return np.where(seen, np.log(np.maximum(_deviation(series), _SMALLEST)), np.nan)
+
+
+def _correlations(series: Float64Array) -> Float64Array:
+    """Every pair of coordinates; 0 where one of them does not move."""
+    centred = _centred(series)
+    norm = np.linalg.norm(centred, axis=1)
+    unit = np.divide(centred, norm[:, None, :], out=np.zeros_like(centred), where=norm[:, None, :] > _SMALLEST)
+    pairs = np.einsum("nti,ntj->nij", unit, unit)
+    first, second = np.triu_indices(series.shape[2], k=1)
+    return np.asarray(pairs[:, first, second])
+
+
+def _band_shares(series: Float64Array) -> Float64Array:
+    """Log share of each coordinate's movement in each band of `BAND_EDGES_HZ`."""
+    power = np.abs(np.fft.rfft(_centred(series) * np.hanning(WINDOW_FRAMES)[None, :, None], axis=1)) ** 2
+    frequency = np.fft.rfftfreq(WINDOW_FRAMES, 1 / FPS)
+    bands = [power[:, (frequency > low) & (frequency <= high)].sum(axis=1) for low, high in pairwise(BAND_EDGES_HZ)]
+    total = np.maximum(sum(bands), 1e-12)
+    return np.concatenate([np.log(np.maximum(band / total, _SMALLEST)) for band in bands], axis=1)
+
+
+def _bone_lengths(windows: Float32Array) -> Float64Array:
+    """Percentiles of the bones' lengths in the window's torso size."""
+    relative = windows.astype(np.float64)
+    lengths = np.stack([np.linalg.norm(relative[:, :, a] - relative[:, :, b], axis=-1) for a, b in BONES], axis=-1)
+    size = _percentile(torso_size(windows)[..., None].astype(np.float64), 50.0)
+    return np.concatenate([_percentile(lengths, q) / size for q in BONE_PERCENTILES], axis=1)
+
+
+def _percentile(series: Float64Array, percent: float) -> Float64Array:
+    """Percentile over axis 1 of what is seen; NaN where nothing is."""
+    empty = ~np.isfinite(series).any(axis=1, keepdims=True)
+    found = np.nanpercentile(np.where(empty, 0.0, series), percent, axis=1)
+    return np.where(empty[:, 0], np.nan, found)
