@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ import click
 from poseauth.errors import PoseAuthError
 from poseauth.recipes import RECIPES
 
-from .evaluation_report import draw, report, score_list, summary, write_json, write_scores
+from .evaluation_page import page
+from .evaluation_report import draw, report, score_list, summary, write_json, write_scores, write_text
 from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store
 from .reading import SOME_FAILED, read_each, reason, warn
 
@@ -53,7 +55,7 @@ one, or a person's session.
 \b
 Example:
   poseauth evaluate --enrol enrol.csv --trials trials.csv --json out.json
-  poseauth evaluate --trials trials.csv --scores scores.csv --plots plots/
+  poseauth evaluate --trials trials.csv --scores scores.csv --page report.html
 
 \b
 Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each named)."""
@@ -74,6 +76,13 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each 
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything here.")
 @click.option("--scores", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Write each trial's score.")
 @click.option("--plots", type=click.Path(file_okay=False, path_type=Path), help="Folder for DET, Tippett, calibration.")
+@click.option(
+    "--page",
+    "page_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write tables, plots and every trial as one page that opens and prints anywhere.",
+)
 @click.option("--closed", is_flag=True, help="Let the impostors' people serve in training: flatters the figures.")
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="default", show_default=True)
 @click.option(
@@ -89,6 +98,7 @@ def evaluate(
     json_path: Path | None,
     csv_path: Path | None,
     plots: Path | None,
+    page_path: Path | None,
     closed: bool,
     recipe_name: str,
     seed: int,
@@ -130,6 +140,8 @@ def evaluate(
         write_scores(csv_path, told["scores"])
     if plots:
         draw(results, plots)
+    if page_path:
+        write_text(page_path, page(told, _plots_of_clips(results)))
     click.echo(summary(told))
     return SOME_FAILED if unread or any(result.reason for result in results) else 0
 
@@ -248,6 +260,13 @@ def _try_on_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) 
         fitted[person] = ProfileInUse(store.load(person), device=device)
         learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
     return run_on_profiles(fitted, trials, learnt_from=learnt_from)
+
+
+def _plots_of_clips(results: Sequence[TrialScore]) -> dict[str, bytes]:
+    """The plots of clips as PNG by kind, without a trace on disk."""
+    with tempfile.TemporaryDirectory(prefix="poseauth-") as folder:
+        drawn = draw(results, Path(folder), levels=("clips",))
+        return {name.removesuffix("-clips"): path.read_bytes() for name, path in drawn.items()}
 
 
 def _device(name: str) -> str:

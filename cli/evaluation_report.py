@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ DEFINITIONS = {
     "by_attack": "the impostors or fakes of one kind against the genuine clips under the same trainings",
 }
 _SHOWN = ("auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "cllr", "cllr_min")
-_SETS = {
+SETS = {
     "open": "open set: no impostor's person was learnt from",
     "closed": "closed set: the impostors' people were learnt from, which flatters",
     "existing profiles": "profiles as they are: who served in them as an impostor is not looked into",
@@ -142,9 +142,19 @@ def write_json(path: Path, told: Mapping[str, Any]) -> None:
     StorageError
         If the file cannot be written.
     """
-    text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be written.
+    """
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -171,8 +181,24 @@ def write_scores(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def draw(results: Sequence[TrialScore], folder: Path) -> list[Path]:
-    """DET, Tippett and calibration plots of clips and of windows, where both sides are there; gives the files.
+def draw(
+    results: Sequence[TrialScore], folder: Path, *, levels: Collection[str] = ("clips", "windows")
+) -> dict[str, Path]:
+    """DET, Tippett and calibration plots of clips and of windows, where both sides are there.
+
+    Parameters
+    ----------
+    results : sequence of TrialScore
+        All of them.
+    folder : Path
+        Made where it is not there.
+    levels : collection of str
+        "clips", "windows" or both.
+
+    Returns
+    -------
+    dict of str to Path
+        The file of each plot by its name, such as "det-clips".
 
     Raises
     ------
@@ -182,17 +208,16 @@ def draw(results: Sequence[TrialScore], folder: Path) -> list[Path]:
     from person_profiles.error_rates import clip_rows, window_rows
     from poseauth.plots import plot_calibration, plot_det, plot_tippett
 
-    drawn = []
+    drawn = {}
     for name, rows in (("clips", clip_rows(results)), ("windows", window_rows(results))):
-        if not rows.is_genuine.any() or rows.is_genuine.all():
+        if name not in levels or not rows.is_genuine.any() or rows.is_genuine.all():
             continue
         plots: dict[str, tuple[_Plot, Float64Array]] = {"det": (plot_det, rows.scores)}
         if rows.log10_lr is not None:
             plots |= {"tippett": (plot_tippett, rows.log10_lr), "calibration": (plot_calibration, rows.log10_lr)}
         for kind, (plot, values) in plots.items():
-            path = folder / f"{kind}-{name}.png"
+            path = drawn[f"{kind}-{name}"] = folder / f"{kind}-{name}.png"
             plot(values[rows.is_genuine], values[~rows.is_genuine], path)
-            drawn.append(path)
     return drawn
 
 
@@ -203,7 +228,7 @@ def summary(told: Mapping[str, Any]) -> str:
     lines = [
         f"{counts or 'no'} trials of {n['people']} people, {n['recordings']} recordings, {n['trainings']} trainings; "
         f"not analysed: {n['not_analysed']}",
-        _SETS[told["set"]],
+        SETS[told["set"]],
         f"{'':<22}{'clips':<24}windows",
     ]
     lines += [f"{name:<22}{_told(told['clips'][name]):<24}{_told(told['windows'][name])}" for name in _SHOWN]

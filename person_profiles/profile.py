@@ -74,8 +74,8 @@ class SelfTest:
         Of clips, with 95 % intervals by video; `cllr`, in bits, of ratios fitted without the clip's own video.
     n_genuine_against, n_other_for, n_undecided : int
         Clips whose ratio misled beyond the undecided band, either way, and clips within the band.
-    hardest_other, hardest_auc :
-        The other person who is told worst, and the AUC against them.
+    hardest_other, hardest_auc, hardest_auc_low :
+        The other person who is told worst, the AUC against them, and what it is at least (one-sided 95 %).
     evidence_curve : tuple of EvidencePoint
         Error against seconds.
     enough_s : float or None
@@ -95,6 +95,7 @@ class SelfTest:
     n_undecided: int
     hardest_other: str
     hardest_auc: float
+    hardest_auc_low: float
     evidence_curve: tuple[EvidencePoint, ...]
     enough_s: float | None
 

@@ -139,11 +139,15 @@ def fit_calibration(
     Raises
     ------
     ValueError
-        If either side has fewer than `MIN_VIDEOS` videos, or a score is not finite.
+        If either side has fewer than `MIN_VIDEOS` videos, a video is on both, or a score is not finite.
     """
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")
     rows = _rows_by_video(videos)
+    if any(len(set(is_genuine[some].tolist())) > 1 for some in rows):
+        raise ValueError("a video is given as genuine and as not")
+    # The order of files must not matter: resamples are drawn by number.
+    rows = sorted(rows, key=lambda some: sorted(scores[some].tolist()))
     genuine = [some for some in rows if is_genuine[some[0]]]
     others = [some for some in rows if not is_genuine[some[0]]]
     if min(len(genuine), len(others)) < MIN_VIDEOS:

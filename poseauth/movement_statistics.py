@@ -41,6 +41,8 @@ BONES = (
 )
 BONE_PERCENTILES = (50.0, 95.0)
 """The 95th is a limb seen in a plane that is no longer foreshortened."""
+N_MOVEMENT_STATISTICS = 762
+"""Of `movement_statistics`."""
 _SMALLEST = 1e-4
 """Torso sizes below which an amplitude counts as none, so that its logarithm stays finite."""
 
@@ -73,7 +75,7 @@ def posture_distribution(windows: Float32Array) -> Float64Array:
 
 
 def movement_statistics(windows: Float32Array) -> Float64Array:
-    """Posture, amplitudes, correlations, spectra and limb proportions of a window: [shape=(N, D)].
+    """Posture, amplitudes, correlations, spectra and limb proportions of a window: [shape=(N, 762)].
 
     Seen from the neck in torso sizes, so that neither the place in the frame nor the size of the picture is left.
     """

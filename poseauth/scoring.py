@@ -10,7 +10,7 @@ import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.models import WindowLSTM, model_from_weights, score_windows, weights_of
-from poseauth.movement_statistics import movement_statistics
+from poseauth.movement_statistics import N_MOVEMENT_STATISTICS, movement_statistics
 from poseauth.recipes import Architecture
 from poseauth.whitening import WhitenedCosine
 
@@ -48,7 +48,7 @@ class WindowScorer:
             The cosine, -1 to 1, plus a fifth of the network's probability; that probability alone without statistics.
         """
         probability = score_windows(self.network, windows).astype(np.float64)
-        if self.statistics is None or not len(windows):
+        if self.statistics is None:
             return probability
         return self.statistics(movement_statistics(windows)) + NETWORK_SHARE * probability
 
@@ -73,10 +73,14 @@ def scorer_from_arrays(architecture: Architecture, arrays: Mapping[str, np.ndarr
         If the arrays are not those of such a scorer, or not finite.
     """
     network = {name.removeprefix(_NETWORK): value for name, value in arrays.items() if name.startswith(_NETWORK)}
-    rest = {name: value for name, value in arrays.items() if not name.startswith(_NETWORK)}
+    plain = {name.removeprefix(_STATISTICS): value for name, value in arrays.items() if name.startswith(_STATISTICS)}
+    known = (_NETWORK, _STATISTICS) if architecture.statistics else (_NETWORK,)
+    foreign = [name for name in arrays if not name.startswith(known)]
+    if foreign:
+        raise ValueError(f"{', '.join(sorted(foreign))}: no place for these in such a profile")
     statistics = None
     if architecture.statistics:
-        statistics = WhitenedCosine.from_arrays({name.removeprefix(_STATISTICS): v for name, v in rest.items()})
-    elif rest:
-        raise ValueError(f"{', '.join(sorted(rest))} have no place in such a profile")
+        statistics = WhitenedCosine.from_arrays(plain)
+        if len(statistics.mean) != N_MOVEMENT_STATISTICS:
+            raise ValueError(f"{len(statistics.mean)} statistics; a window has {N_MOVEMENT_STATISTICS}")
     return WindowScorer(model_from_weights(architecture, network), statistics)

@@ -101,7 +101,8 @@ def chimeras(
         If there are fewer than two people, or one without a window.
     """
     if len(people) < 2 or not all(len(windows) for windows in people):
-        raise ValueError(f"{len(people)} people; windows of at least two are needed to mix them")
+        counts = [len(windows) for windows in people]
+        raise ValueError(f"people with {counts} windows; at least two people, each with a window, are needed to mix")
     parts = [to_torso(windows) for windows in people]
     necks = [relative[:, :, NECK].copy() for relative in parts]
     for relative in parts:

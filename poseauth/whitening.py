@@ -10,6 +10,7 @@ import numpy as np
 from poseauth.arrays import Float64Array
 
 _MAX_STATISTICS = 4096
+_LENGTH_TOLERANCE = 1e-3
 _NAMES = ("mean", "scale", "whitening", "origin", "person")
 
 
@@ -57,8 +58,8 @@ class WhitenedCosine:
     origin : np.ndarray [shape=(D,)], float64
         Scaled statistics between all people.
     person : np.ndarray [shape=(D,)], float64
-        Direction from the origin to the person, of length 1; all zero where there was nobody else, so that there is no
-        direction between people.
+        Direction from the origin to the person, of length 1; all zero where there is no direction between
+        people: nobody else, or nobody who differs.
 
     Raises
     ------
@@ -74,13 +75,19 @@ class WhitenedCosine:
         origin: Float64Array,
         person: Float64Array,
     ) -> None:
-        n = len(mean)
         given = (mean, scale, whitening, origin, person)
+        n = mean.size
         expected = ((n,), (n,), (n, n), (n,), (n,))
         if not 1 <= n <= _MAX_STATISTICS or any(a.shape != shape for a, shape in zip(given, expected, strict=True)):
-            raise ValueError(f"the statistics have shapes {[a.shape for a in given]}")
+            raise ValueError(
+                f"the statistics have shapes {[a.shape for a in given]}; (D,), (D,), (D, D), (D,) and (D,) with D from "
+                f"1 to {_MAX_STATISTICS} are needed"
+            )
         if not all(np.isfinite(values).all() for values in given):
             raise ValueError("a number of the statistics is not finite")
+        length = float(np.linalg.norm(person))
+        if length and abs(length - 1) > _LENGTH_TOLERANCE:
+            raise ValueError(f"the person's direction has length {length:.3g}; 1 is needed")
         self.mean, self.scale, self.whitening, self.origin, self.person = (
             np.asarray(values, dtype=np.float64) for values in given
         )
@@ -118,7 +125,7 @@ class WhitenedCosine:
     def __call__(self, rows: Float64Array) -> Float64Array:
         """Scores [shape=(N,)], -1 to 1, of statistics [shape=(N, D)]; higher = more like the person.
 
-        With nobody else enrolled the negative distance to the person's mean, 0 at the most.
+        Where there is no direction between people the negative distance to the person's mean, 0 at the most.
         """
         whitened = (scaled(rows, self.mean, self.scale) - self.origin) @ self.whitening
         if not self.person.any():

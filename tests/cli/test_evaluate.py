@@ -133,6 +133,21 @@ def test_closed_set_trains_once_a_person_tells_drawn_people_apart_and_says_that_
     ]
 
 
+def test_the_page_holds_the_figures_every_trial_and_the_plots_and_a_folder_that_is_not_there_is_named(
+    evaluate, poseauth, tables, tmp_path
+):
+    paths = with_tables(tables(trials=trial_rows(claimed=("ada",))))
+    status, told, _, _ = evaluate(*paths, "--closed", "--page", tmp_path / "page.html")
+    assert status == 0
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"{told['clips']['auc']['value']:.3f}" in written
+    assert all(f'<th scope="row">{entry["path"]}</th>' in written for entry in told["scores"])
+    assert written.count("data:image/png;base64,") == 3
+    status, _, err = poseauth("evaluate", *paths, "--closed", "--page", tmp_path / "gone" / "page.html")
+    assert status == 1
+    assert "page.html cannot be written: No such file or directory" in err
+
+
 def test_existing_profiles_are_used_as_they_are_without_an_enrolment_table(evaluate, speeches, home, tmp_path):
     shutil.copytree(speeches, tmp_path / "speeches")
     trials = write_table(

@@ -222,9 +222,9 @@ def test_an_encrypted_archive_is_refused(archive, elsewhere):
 
 def test_an_archive_of_a_later_format_is_refused(archive, elsewhere):
     members = members_of(archive)
-    plain = {**json.loads(members[PROFILE_FILE]), "format_version": 2}
+    plain = {**json.loads(members[PROFILE_FILE]), "format_version": 3}
     write(archive, {**members, PROFILE_FILE: json.dumps(plain).encode()}.items())
-    assert_refused(elsewhere, archive, "format 2; this poseauth reads 1")
+    assert_refused(elsewhere, archive, "format 3; this poseauth reads 2")
 
 
 def test_an_archive_that_is_not_there_is_named(elsewhere, tmp_path):

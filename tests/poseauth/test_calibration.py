@@ -18,7 +18,7 @@ from poseauth.calibration import (
 
 STEP = 0.01
 """Log10; the bounds are known to such a step."""
-ROUNDING = 2e-3
+ROUNDING = 1e-5
 """Natural log odds; where the solver stops."""
 
 
@@ -388,3 +388,11 @@ def test_a_clip_without_a_score_speaks_for_nobody(few_resamples):
     ratio = fitted(*scores_of(10, 10, apart=8)).of_clip(float("nan"))
     assert not ratio.speaks_for
     assert not ratio.speaks_against
+
+
+def test_a_video_on_both_sides_is_refused():
+    with pytest.raises(ValueError, match="as genuine and as not"):
+        fit_calibration(
+            np.array([1.0, 0.0, 1.0, 0.0]), np.array([True, False, True, False]), ["a", "a", "b", "c"],
+            rng=np.random.default_rng(0),
+        )  # fmt: skip

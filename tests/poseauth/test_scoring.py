@@ -131,7 +131,7 @@ def test_an_array_too_many_is_refused(scorer, name):
 
 
 def test_statistics_have_no_place_beside_a_network_alone(scorer):
-    with pytest.raises(ValueError, match=r"statistics\.mean.* have no place in such a profile"):
+    with pytest.raises(ValueError, match=r"statistics\.mean.* no place for these in such a profile"):
         scorer_from_arrays(NETWORK_ALONE, scorer.as_arrays())
 
 
@@ -147,3 +147,21 @@ def test_an_array_that_is_not_finite_is_refused(scorer, name, flaw):
 def test_arrays_of_a_network_of_another_size_are_refused(scorer):
     with pytest.raises(ValueError, match="do not fit the network"):
         scorer_from_arrays(replace(TINY, hidden=16), scorer.as_arrays())
+
+
+def test_statistics_of_another_number_are_refused(scorer):
+    arrays = {
+        name: value[(slice(5),) * value.ndim] if name.startswith("statistics.") else value
+        for name, value in scorer.as_arrays().items()
+    }
+    arrays["statistics.person"] = np.float32([1, 0, 0, 0, 0])
+    with pytest.raises(ValueError, match="5 statistics; a window has 762"):
+        scorer_from_arrays(TINY, arrays)
+
+
+def test_an_array_without_its_parts_name_is_refused(scorer):
+    arrays = scorer.as_arrays()
+    renamed = {"mean" if name == "statistics.mean" else name: value for name, value in arrays.items()}
+    for given in ({**arrays, "mean": arrays["statistics.mean"]}, renamed):
+        with pytest.raises(ValueError, match="mean: no place for these"):
+            scorer_from_arrays(TINY, given)

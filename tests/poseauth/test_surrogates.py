@@ -158,7 +158,7 @@ def test_what_the_donor_of_a_part_does_not_show_is_missing(windows, people):
     "n_windows", [(), (3,), (3, 0), (0, 3)], ids=["nobody", "one person", "a second without", "a first without"]
 )
 def test_chimeras_need_windows_of_two_people(windows, n_windows):
-    with pytest.raises(ValueError, match=f"{len(n_windows)} people; windows of at least two"):
+    with pytest.raises(ValueError, match="at least two people, each with a window"):
         chimeras([windows[:n] for n in n_windows], 5, rng=np.random.default_rng(1))
 
 

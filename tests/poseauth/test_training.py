@@ -106,19 +106,13 @@ def test_the_callers_randomness_decides_nothing(examples):
 def test_the_weights_are_those_of_the_best_validation_epoch(examples, people):
     # Held against the wrong labels, the network gets worse as it learns: the best epoch is not the last.
     wrong = flipped(people(8, seed=2))
-    learnt = train(examples, tiny(epochs=12, learning_rate=2e-2, select_best=True), validation=wrong, seed=0)
+    learnt = train(examples, tiny(epochs=12, learning_rate=2e-2), validation=wrong, seed=0)
     keys = [(epoch.validation_accuracy, -epoch.validation_loss) for epoch in learnt.history]
     assert keys.index(max(keys)) == learnt.best_epoch - 1
     assert learnt.best_epoch < 12
     best, last = learnt.history[learnt.best_epoch - 1], learnt.history[-1]
     assert best.validation_accuracy > last.validation_accuracy
     assert accuracy_of(learnt.model, wrong) == pytest.approx(best.validation_accuracy)
-
-
-def test_unless_the_recipe_says_so_nothing_is_chosen_on_the_validation(examples, people):
-    wrong = flipped(people(8, seed=2))
-    learnt = train(examples, tiny(epochs=6, learning_rate=2e-2), validation=wrong, seed=0)
-    assert learnt.best_epoch == 6
 
 
 def test_without_validation_the_weights_are_those_of_the_last_epoch(examples):
@@ -234,13 +228,14 @@ def test_a_loss_that_is_no_number_ends_the_training(examples):
 def test_the_papers_recipe_has_the_papers_numbers():
     paper = RECIPES["paper"]
     assert paper.architecture == Architecture(
-        features="zscore", hidden=512, layers=2, dropout=0.5, frame_step=1, pooling="last", head="binary"
-    )
+        features="zscore", hidden=512, layers=2, dropout=0.5, frame_step=1, pooling="last", head="binary",
+        statistics=False,
+    )  # fmt: skip
     options = paper.training
     assert (options.learning_rate, options.halve_every, options.weight_decay) == (1e-2, 30, 1e-4)
     assert (options.clip_norm, options.batch_size, options.epochs, options.min_steps) == (0.25, 1, 200, 0)
-    assert (options.stride_frames, options.held_out) == (150, 0.1)
-    assert (options.refit, options.select_best, options.balanced) == (False, True, False)
+    assert (options.stride_frames, options.validation) == (150, 0.1)
+    assert (options.chimeras, options.viewpoints, options.balanced) == (0.0, 0, False)
 
 
 def test_every_recipe_goes_by_its_own_name():
@@ -257,8 +252,11 @@ def test_every_recipe_goes_by_its_own_name():
         ({"learning_rate": 0}, "learning_rate and clip_norm must be above 0"),
         ({"clip_norm": 0}, "learning_rate and clip_norm must be above 0"),
         ({"weight_decay": -1e-9}, "weight_decay not below"),
-        ({"held_out": 0.6}, "held_out is 0.6; a share from 0 to 0.5"),
-        ({"held_out": -0.1}, "held_out is -0.1; a share from 0 to 0.5"),
+        ({"validation": 0.6}, "validation is 0.6; a share from 0 to 0.5"),
+        ({"validation": -0.1}, "validation is -0.1; a share from 0 to 0.5"),
+        ({"chimeras": -0.1}, "chimeras is -0.1; a share from 0 to 10"),
+        ({"viewpoints": 11}, "viewpoints is 11; 0 to 10"),
+        ({"folds": 1}, "folds is 1; 0 or at least 2"),
     ],
 )
 def test_training_options_out_of_range_are_refused(options, message):

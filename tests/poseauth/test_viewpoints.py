@@ -195,6 +195,12 @@ def test_a_forearm_never_seen_stretched_out_has_the_least_length(still):
     np.testing.assert_allclose(np.linalg.norm(body[:, L_WRIST] - body[:, L_ELBOW], axis=-1), 0.42, atol=1e-5)
 
 
+def test_an_elbow_is_before_the_shoulder_by_three_tenths_of_what_the_upper_arm_hides(still):
+    still[0, :, R_ELBOW] = still[0, :, R_SHOULDER] + [0, 24]
+    # A fifth of a torso size is seen of an upper arm of at least a half.
+    np.testing.assert_allclose(solid(still)[0, :, R_ELBOW, 2], 0.3 * np.sqrt(0.5**2 - 0.2**2), atol=1e-5)
+
+
 def test_elbows_and_hands_are_before_the_shoulders(windows):
     depth = solid(windows)[..., 2]
     np.testing.assert_array_equal(depth[..., [NECK, R_SHOULDER, L_SHOULDER]], 0)

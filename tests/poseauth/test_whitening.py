@@ -222,3 +222,15 @@ def test_no_statistic_and_too_many_are_refused(n_statistics):
     square = np.broadcast_to(0.0, (n_statistics, n_statistics))
     with pytest.raises(ValueError, match="shapes"):
         WhitenedCosine(line, line, square, line, line)
+
+
+@pytest.mark.parametrize("value", [np.float32(1), np.zeros((2, 2), np.float32)], ids=["a number", "a table"])
+def test_a_mean_that_is_no_row_is_refused(people, value):
+    with pytest.raises(ValueError, match="shapes"):
+        WhitenedCosine.from_arrays({**WhitenedCosine.fit(people).as_arrays(), "mean": value})
+
+
+def test_a_direction_that_would_score_beyond_1_is_refused(people):
+    arrays = WhitenedCosine.fit(people).as_arrays()
+    with pytest.raises(ValueError, match="length 50; 1 is needed"):
+        WhitenedCosine.from_arrays({**arrays, "person": 50 * arrays["person"]})
