@@ -4,20 +4,26 @@ Each line gives AUC, EER, Cllr (by the profile's own calibration; of the baselin
 trials) and Cllr_min of clips with their 95 % intervals by recording; "matched" are the impostors filmed on the same day
 in the same room. The data are described in ../shared/data/README.md.
 
-    python benchmarks/verification.py [--scorers profile,position,...] [--protocols A,B,C] [--quick] [--json FILE]
+    python benchmarks/verification.py [--scorers profile,position,...] [--protocols A,B,C] [--quick] [--rendered]
+                                       [--json FILE]
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from keypoint_extractors.drawing.rendering import LOOKS, render_video
+from keypoint_extractors.registry import choose_extractor
+from keypoint_extractors.sources import SourceReader
 from person_profiles.error_rates import Figures, ScoredRows, clip_rows, figures_of, window_rows
 from person_profiles.scorers import BaselineScorer, ProfileScorer, Scorer
 from person_profiles.trials import Enrolment, Trial, TrialScore, run_trials, with_known_people
@@ -30,19 +36,52 @@ from poseauth.recipes import RECIPES
 
 PROTOCOLS = Path(__file__).resolve().parents[1] / "../shared/data/protocols"
 MATCHED = "same-pair"
+RECORDED_WIDTH, DRAWN_SIZE = 1920, (1280, 720)
+"""Pixels; the recordings were 1920 x 1080."""
 QUICK_EVERY = 3
 """With --quick, one recording of so many of each person and session."""
 
 
-def read_protocol(folder: Path, *, quick: bool) -> tuple[list[Enrolment], list[Trial]]:
+class Recordings:
+    """The recordings of the protocols, each read once; on request drawn and seen again.
+
+    Drawn, all people have one and the same look, and the keypoints come from the pictures: what told people apart by
+    how an estimator sees their clothes, hair or light is gone, and movement, posture and proportions are left.
+    Nothing is kept on disk: a video is gone once it was seen.
+    """
+
+    def __init__(self, *, rendered: bool) -> None:
+        self._read: dict[Path, KeypointSequence] = {}
+        self._reader = _drawn_reader() if rendered else None
+
+    def __call__(self, path: Path) -> KeypointSequence:
+        """The keypoints of a recording."""
+        if path not in self._read:
+            sequence = read_keypoints(path)
+            self._read[path] = self._seen_again(sequence) if self._reader else sequence
+        return self._read[path]
+
+    def _seen_again(self, sequence: KeypointSequence) -> KeypointSequence:
+        assert self._reader is not None
+        smaller = replace(
+            sequence,
+            keypoints=(sequence.keypoints * (DRAWN_SIZE[0] / RECORDED_WIDTH)).astype("float32"),
+            provenance=replace(sequence.provenance, frame_width=DRAWN_SIZE[0], frame_height=DRAWN_SIZE[1]),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            video = render_video(smaller, Path(folder) / f"{sequence.provenance.source_name}.mp4", look=LOOKS[0])
+            return self._reader.read(video)
+
+
+def _drawn_reader() -> SourceReader:
+    return SourceReader(lambda: choose_extractor("mediapipe"), None, 30.0)
+
+
+def read_protocol(folder: Path, recordings: Recordings, *, quick: bool) -> tuple[list[Enrolment], list[Trial]]:
     """Both tables of a protocol with their recordings."""
-    read: dict[Path, KeypointSequence] = {}
 
     def clip(row: dict[str, str]) -> KeypointSequence:
-        path = (folder / row["path"]).resolve()
-        if path not in read:
-            read[path] = read_keypoints(path)
-        return read[path]
+        return recordings((folder / row["path"]).resolve())
 
     enrolments = [Enrolment(row["person"], row["session"], clip(row)) for row in _rows(folder / "enrol.csv", quick)]
     trials = [
@@ -140,10 +179,11 @@ def told(estimate: Estimate) -> str:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--resamples", default=1000, show_default=True)
 @click.option("--quick", is_flag=True, help="A third of the recordings: shows that it runs, not how good it is.")
+@click.option("--rendered", is_flag=True, help="Draw every recording with one look and find the keypoints again.")
 @click.option("--json", "out", type=click.Path(path_type=Path))
 def main(
     scorers: str, protocols: str, closed: bool, recipe: str, seed: int, device: str, resamples: int, quick: bool,
-    out: Path | None,
+    rendered: bool, out: Path | None,
 ) -> None:  # fmt: skip
     names = [name.strip() for name in scorers.split(",")]
     unknown = [name for name in names if name != "profile" and name not in BASELINES]
@@ -152,9 +192,9 @@ def main(
     device = str(choose_device(device))
     columns = ("clip AUC", "clip EER", "matched AUC", "Cllr", "Cllr_min")
     click.echo(f"{'':<3}{'scorer':<17}{'set':<8}" + "".join(f"{column:<22}" for column in columns))
-    rows = []
+    rows, recordings = [], Recordings(rendered=rendered)
     for some in sharing_enrolments([protocol.strip() for protocol in protocols.split(",")]):
-        read = {protocol: read_protocol(PROTOCOLS / protocol, quick=quick) for protocol in some}
+        read = {protocol: read_protocol(PROTOCOLS / protocol, recordings, quick=quick) for protocol in some}
         enrolments = read[some[0]][0]
         for name in names:
             for is_closed in (False, True) if closed else (False,):
@@ -171,7 +211,7 @@ def main(
                     plain = {key: one.as_dict() if isinstance(one, Figures) else one for key, one in told_of.items()}
                     rows.append({"protocol": protocol, "scorer": name, "set": side, **plain, "seconds": seconds})
     if out:
-        about = {"recipe": recipe, "seed": seed, "resamples": resamples, "quick": quick}
+        about = {"recipe": recipe, "seed": seed, "resamples": resamples, "quick": quick, "rendered": rendered}
         out.write_text(json.dumps({**about, "rows": rows}, indent=2, allow_nan=False))
 
 

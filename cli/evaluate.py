@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from poseauth.errors import PoseAuthError
+from poseauth.errors import ExtractorError, InputError, PoseAuthError
 from poseauth.recipes import RECIPES
 
 from .evaluation_page import page
-from .evaluation_report import draw, report, score_list, summary, write_json, write_scores, write_text
+from .evaluation_report import (
+    LADDER_DEFINITION,
+    VariedTrial,
+    draw,
+    ladder_figures,
+    report,
+    score_list,
+    summary,
+    write_json,
+    write_scores,
+    write_text,
+)
 from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store
-from .reading import SOME_FAILED, read_each, reason, warn
+from .progress import extraction_progress
+from .reading import SOME_FAILED, read_each, readable, reason, warn
 
 if TYPE_CHECKING:
+    from keypoint_extractors.sources import SourceReader
+    from keypoint_extractors.variants import Rung
     from person_profiles.scorers import FittedScorer
     from person_profiles.store import ProfileStore
     from person_profiles.trials import Enrolment, Trial, TrialProgress, TrialScore
@@ -27,6 +42,7 @@ if TYPE_CHECKING:
 
 ENROL_COLUMNS = ("person", "path", "session")
 TRIAL_COLUMNS = ("person", "path", "label")
+_Varied: TypeAlias = "list[tuple[VariedTrial, list[TrialScore]]]"
 LABELS = ("genuine", "impostor", "fake")
 
 
@@ -40,6 +56,14 @@ class _Row:
 
     def __getitem__(self, column: str) -> str:
         return self.cells.get(column, "")
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """What was or will be learnt from, and how trials are held against it."""
+
+    learnt_from: Sequence[Enrolment]
+    try_all: Callable[[Sequence[Trial]], list[TrialScore]]
 
 
 @click.command(
@@ -83,6 +107,13 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each 
     metavar="FILE.html",
     help="Write tables, plots and every trial as one page that opens and prints anywhere.",
 )
+@click.option(
+    "--ladder",
+    "climbs",
+    is_flag=True,
+    help="Try every clip also re-encoded, smaller, at a lower rate and mirrored, and tell how the scores drift: "
+    "every video is read four times more.",
+)
 @click.option("--closed", is_flag=True, help="Let the impostors' people serve in training: flatters the figures.")
 @click.option("--recipe", "recipe_name", type=click.Choice(list(RECIPES)), default="default", show_default=True)
 @click.option(
@@ -99,6 +130,7 @@ def evaluate(
     csv_path: Path | None,
     plots: Path | None,
     page_path: Path | None,
+    climbs: bool,
     closed: bool,
     recipe_name: str,
     seed: int,
@@ -120,10 +152,15 @@ def evaluate(
     device = _device(reader_options["device"])
     if enrol_table:
         mode = "closed" if closed else "open"
-        results = _enrol_and_try(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
+        sides = _by_enrolling(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
     else:
         mode = "existing profiles"
-        results = _try_on_profiles(open_store(home), trials, device)
+        sides = _by_profiles(open_store(home), trials, device)
+    varied: _Varied = []
+    if climbs:
+        results, varied = _try_with_variants(sides, trials, lambda: _vary(reader, rows, trials))
+    else:
+        results = sides.try_all(trials)
     lost = [(row.cells, unread[row.path]) for row in trial_rows if row.path in unread]
     told = report(results, mode=mode, seed=seed, n_resamples=resamples)
     told["recipe"] = recipe_name if enrol_table else None
@@ -134,6 +171,9 @@ def evaluate(
     ]
     told["scores"] = score_list([row.cells for row in rows], results, lost)
     told["n"]["not_analysed"] = sum(entry["score"] is None for entry in told["scores"])
+    if climbs:
+        told["ladder"] = _ladder(results, varied, seed=seed, n_resamples=resamples)
+        told["definitions"] = {**told["definitions"], "ladder": LADDER_DEFINITION}
     if json_path:
         write_json(json_path, told)
     if csv_path:
@@ -191,6 +231,11 @@ def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, Keypoint
             unread[path] = reason(path, result)
         else:
             clips[path] = result
+    for path in paths:
+        if path not in clips and path not in unread:
+            error = InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
+            warn(path, error)
+            unread[path] = reason(path, error)
     return clips, unread
 
 
@@ -198,7 +243,7 @@ def _trials(rows: Sequence[_Row], clips: Mapping[Path, KeypointSequence]) -> tup
     """The trials that can be tried, and their rows."""
     from person_profiles.trials import Trial, with_known_people
 
-    readable = [row for row in rows if row.path in clips]
+    tried = [row for row in rows if row.path in clips]
     trials = [
         Trial(
             claimed=row["person"],
@@ -208,12 +253,12 @@ def _trials(rows: Sequence[_Row], clips: Mapping[Path, KeypointSequence]) -> tup
             attack=row["attack"] or None,
             session=row["session"],
         )
-        for row in readable
+        for row in tried
     ]
-    return readable, with_known_people(trials)
+    return tried, with_known_people(trials)
 
 
-def _enrol_and_try(
+def _by_enrolling(
     rows: Sequence[_Row],
     clips: Mapping[Path, KeypointSequence],
     trials: Sequence[Trial],
@@ -222,11 +267,12 @@ def _enrol_and_try(
     recipe: str,
     seed: int,
     device: str,
-) -> list[TrialScore]:
+) -> _Sides:
     from person_profiles.scorers import ProfileScorer
-    from person_profiles.trials import Enrolment, run_trials
+    from person_profiles.trials import Enrolment, plan_trainings, run_trials
 
     enrolments = [Enrolment(row["person"], row["session"], clips[row.path]) for row in rows if row.path in clips]
+    plan_trainings(enrolments, trials, closed=closed)  # somebody who is not enrolled is named before anything is done
     unknown = {trial.sequence.provenance.source_name for trial in trials if trial.actual is None}
     if unknown and not closed:
         click.secho(
@@ -235,14 +281,18 @@ def _enrol_and_try(
             fg="yellow",
             err=True,
         )
-    return run_trials(
-        enrolments,
-        trials,
-        closed=closed,
-        make_scorer=lambda number: ProfileScorer(RECIPES[recipe], number, device),
-        seed=seed,
-        on_progress=_say_training,
-    )
+
+    def try_all(tried: Sequence[Trial]) -> list[TrialScore]:
+        return run_trials(
+            enrolments,
+            tried,
+            closed=closed,
+            make_scorer=lambda number: ProfileScorer(RECIPES[recipe], number, device),
+            seed=seed,
+            on_progress=_say_training,
+        )
+
+    return _Sides(enrolments, try_all)
 
 
 def _say_training(progress: TrialProgress) -> None:
@@ -250,7 +300,7 @@ def _say_training(progress: TrialProgress) -> None:
     click.echo(f"training {progress.n_done + 1} of {progress.n_trainings}: {progress.claimed}{without}", err=True)
 
 
-def _try_on_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) -> list[TrialScore]:
+def _by_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) -> _Sides:
     from person_profiles.scorers import ProfileInUse
     from person_profiles.trials import Enrolment, run_on_profiles
 
@@ -259,7 +309,109 @@ def _try_on_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) 
     for person in sorted({trial.claimed for trial in trials}):
         fitted[person] = ProfileInUse(store.load(person), device=device)
         learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
-    return run_on_profiles(fitted, trials, learnt_from=learnt_from)
+    return _Sides(learnt_from, lambda tried: run_on_profiles(fitted, tried, learnt_from=learnt_from))
+
+
+def _try_with_variants(
+    sides: _Sides, trials: Sequence[Trial], vary: Callable[[], list[VariedTrial]]
+) -> tuple[list[TrialScore], _Varied]:
+    """The originals' results as they would be alone, and every variant with its own under the same trainings."""
+    from person_profiles.trials import check_disjoint
+    from poseauth.errors import TrialOverlapError
+
+    check_disjoint(sides.learnt_from, trials)  # hours of encoding are not begun for tables that are refused
+    varied = vary()
+    try:
+        found = sides.try_all([*trials, *(one.trial for one in varied if one.trial)])
+    except TrialOverlapError:
+        # The originals share nothing with what was learnt. A variant may come out just above the limit for copies, or
+        # its original is a mirrored copy: that variant is left out and named, the others are tried.
+        varied = [_without_copy(sides, one) for one in varied]
+        found = sides.try_all([*trials, *(one.trial for one in varied if one.trial)])
+    results = [result for result in found if result.number < len(trials)]
+    under: dict[int, list[TrialScore]] = {}
+    for result in found:
+        under.setdefault(result.number, []).append(result)
+    numbers = count(len(trials))
+    return results, [(one, under.get(next(numbers), []) if one.trial else []) for one in varied]
+
+
+def _without_copy(sides: _Sides, varied: VariedTrial) -> VariedTrial:
+    from person_profiles.trials import check_disjoint
+    from poseauth.errors import TrialOverlapError
+
+    if varied.trial is None:
+        return varied
+    try:
+        check_disjoint(sides.learnt_from, [varied.trial])
+    except TrialOverlapError as error:
+        click.secho(readable(f"{varied.rung}, left out of the ladder: {error}"), fg="yellow", err=True)
+        return replace(varied, trial=None, reason=str(error))
+    return varied
+
+
+def _vary(reader: SourceReader, rows: Sequence[_Row], trials: Sequence[Trial]) -> list[VariedTrial]:
+    """Every trial with its clip varied in each way that applies; a clip is varied once, whoever it is held against.
+
+    The reader is closed at the end: its network and a training need not share a device's memory.
+    """
+    from keypoint_extractors.variants import RUNGS
+
+    sequences = {row.path: trial.sequence for row, trial in zip(rows, trials, strict=True)}
+    made: dict[tuple[Path, str], KeypointSequence | PoseAuthError] = {}
+    with tempfile.TemporaryDirectory(prefix="poseauth-") as folder:
+        for number, (path, sequence) in enumerate(sequences.items(), start=1):
+            click.echo(readable(f"varying clip {number} of {len(sequences)}: {path.name}"), err=True)
+            for rung in RUNGS:
+                try:
+                    variant = _variant(reader, path, sequence, rung, Path(folder))
+                except (InputError, ExtractorError) as error:
+                    click.secho(readable(f"{path}, {rung.name}: {error}"), fg="yellow", err=True)
+                    made[path, rung.name] = error
+                else:
+                    if variant is not None:
+                        made[path, rung.name] = variant
+    reader.close()
+    return [
+        _varied_trial(rung.name, number, trial, made[row.path, rung.name])
+        for number, (row, trial) in enumerate(zip(rows, trials, strict=True))
+        for rung in RUNGS
+        if (row.path, rung.name) in made
+    ]
+
+
+def _varied_trial(rung: str, number: int, trial: Trial, variant: KeypointSequence | PoseAuthError) -> VariedTrial:
+    if isinstance(variant, PoseAuthError):
+        return VariedTrial(rung, number, None, str(variant))
+    return VariedTrial(rung, number, replace(trial, sequence=variant))
+
+
+def _variant(
+    reader: SourceReader, path: Path, sequence: KeypointSequence, rung: Rung, folder: Path
+) -> KeypointSequence | None:
+    """The keypoints of a varied clip; None where the rung does not apply to it."""
+    from keypoint_extractors.sources import is_openpose_folder
+    from keypoint_extractors.variants import vary_keypoints, vary_video
+    from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
+
+    if path.suffix.lower() == KEYPOINT_SUFFIX or is_openpose_folder(path):
+        return vary_keypoints(sequence, rung)
+    # One at a time: the folder never holds more than one video.
+    target = folder / f"{rung.name}.mp4"
+    try:
+        if not vary_video(path, rung, target):
+            return None
+        with extraction_progress() as bar:
+            return reader.read(target, on_progress=bar)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def _ladder(results: Sequence[TrialScore], varied: _Varied, *, seed: int, n_resamples: int) -> dict[str, Any]:
+    from keypoint_extractors.variants import RUNGS
+
+    does = {rung.name: rung.does for rung in RUNGS}
+    return ladder_figures(results, varied, does=does, seed=seed, n_resamples=n_resamples)
 
 
 def _plots_of_clips(results: Sequence[TrialScore]) -> dict[str, bytes]:

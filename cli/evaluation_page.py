@@ -189,7 +189,7 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         )
         for name, rung in ladder.items()
     ]
-    return _table(
+    drifts = _table(
         "The same clips as they come out of other hands: mean change of a clip's score, with the 95 % interval by "
         "recording, and how many decisions change",
         (
@@ -198,6 +198,15 @@ def _ladder(ladder: Mapping[str, Any]) -> str:
         ),
         rows,
     )  # fmt: skip
+    lost = [
+        (entry["clip"], name, entry["person"], entry["reason"] or "")
+        for name, rung in ladder.items()
+        for entry in rung["not_analysed"]
+    ]
+    if not lost:
+        return drifts
+    caption = "Varied clips that could not be analysed though the original could"
+    return f"{drifts}\n{_table(caption, ('Clip', 'What was done', 'Held against', 'Why'), lost)}"
 
 
 def _plots(plots: Mapping[str, bytes]) -> str:

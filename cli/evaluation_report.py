@@ -6,6 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from poseauth.arrays import Float64Array
 from poseauth.errors import StorageError
 
 if TYPE_CHECKING:
-    from person_profiles.trials import TrialScore
+    from person_profiles.trials import Trial, TrialScore
 
 FORMAT_VERSION = 1
 _Plot = Callable[[Float64Array, Float64Array, Path], None]
@@ -22,8 +23,8 @@ SCORE_COLUMNS = (
     "person", "path", "label", "attack", "session", "actual", "left_out", "score", "n_windows", "reason"
 )  # fmt: skip
 DEFINITIONS = {
-    "scores": "log-odds of the person; of a clip the mean over its windows of 5 s without overlap; higher = more like "
-    "the person",
+    "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean raw score of "
+    "its windows of 5 s without overlap; higher = more like the person. Of a profile without a calibration the raw scores",
     "open": "for each impostor's person known to be enrolled there is a training without them; a genuine clip is "
     "scored under each of these trainings",
     "auc": "over all pairs of a genuine and an impostor score of one training",
@@ -36,6 +37,11 @@ DEFINITIONS = {
     "intervals": "95 %, percentile bootstrap over recordings; how people differ from one another is not in them",
     "by_attack": "the impostors or fakes of one kind against the genuine clips under the same trainings",
 }
+LADDER_DEFINITION = (
+    "the trials once more with varied clips under the same trainings; the drift is the variant's score minus the "
+    "original's, the mean over the clips and trainings in which both were analysed; a decision changes where one of "
+    "the two lies above the scorer's threshold and the other does not"
+)
 _SHOWN = ("auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "cllr", "cllr_min")
 SETS = {
     "open": "open set: no impostor's person was learnt from",
@@ -84,6 +90,128 @@ def report(results: Sequence[TrialScore], *, mode: str, seed: int, n_resamples: 
             for attack, of_kind in attacks.items()
         },
     }
+
+
+@dataclass(frozen=True, eq=False)
+class VariedTrial:
+    """A trial whose clip was varied: what came of the clip, and later of the trial.
+
+    Attributes
+    ----------
+    rung : str
+        What was done to the clip.
+    original : int
+        Number of the trial as it was given.
+    trial : Trial or None
+        The same trial with the varied clip; None where that clip cannot be read or tried.
+    reason : str
+        Why there is no trial, "" where there is one.
+    """
+
+    rung: str
+    original: int
+    trial: Trial | None
+    reason: str = ""
+
+
+def ladder_figures(
+    results: Sequence[TrialScore],
+    varied: Sequence[tuple[VariedTrial, Sequence[TrialScore]]],
+    *,
+    does: Mapping[str, str],
+    seed: int,
+    n_resamples: int,
+) -> dict[str, Any]:
+    """How each rung moves the scores, as plain values; None stands for what cannot be told.
+
+    Parameters
+    ----------
+    results : sequence of TrialScore
+        Of the originals.
+    varied : sequence of (VariedTrial, sequence of TrialScore)
+        Every variant that applies, with what it scored under each training.
+    does : mapping of str to str
+        Every rung by its name, and what it does.
+    seed, n_resamples : int
+        Of the intervals.
+    """
+    originals = {(r.number, r.left_out): r for r in results if r.scored}
+    numbers = {number for number, _ in originals}
+    trials = {result.number: result.trial for result in results}
+    told: dict[str, Any] = {}
+    for name, words in does.items():
+        tried = [(one, scores) for one, scores in varied if one.rung == name and one.original in numbers]
+        pairs = [
+            (originals[one.original, variant.left_out], variant)
+            for one, scores in tried
+            for variant in scores
+            if variant.scored and (one.original, variant.left_out) in originals
+        ]
+        analysed = {original.number for original, _ in pairs}
+        told[name] = {
+            "does": words,
+            "n": len(tried),
+            "n_not_analysed": len(tried) - len(analysed),
+            "n_not_applicable": len(numbers) - len(tried),
+            "acceptance_changed": _acceptance_changed(pairs),
+            **{
+                side: _drift_of(
+                    [pair for pair in pairs if pair[0].trial.is_genuine == is_genuine],
+                    seed=seed,
+                    n_resamples=n_resamples,
+                )
+                for side, is_genuine in (("genuine", True), ("impostor", False))
+            },
+            "not_analysed": [
+                {
+                    "person": trials[one.original].claimed,
+                    "clip": trials[one.original].sequence.provenance.source_name,
+                    "reason": one.reason or next((result.reason for result in scores if result.reason), None),
+                }
+                for one, scores in tried
+                if one.original not in analysed
+            ],
+        }
+    return told
+
+
+def _drift_of(pairs: Sequence[tuple[TrialScore, TrialScore]], *, seed: int, n_resamples: int) -> dict[str, Any]:
+    import numpy as np
+
+    from poseauth.metrics import UNKNOWN, bootstrap_interval
+
+    drift = np.array([_score(variant) - _score(original) for original, variant in pairs])
+    recordings = [original.trial.sequence.recording for original, _ in pairs]
+    estimate = (
+        bootstrap_interval(
+            lambda drawn: float(drift[drawn].mean()),
+            recordings,
+            rng=np.random.default_rng(seed),
+            n_resamples=n_resamples,
+        )
+        if pairs
+        else UNKNOWN
+    )
+    return {
+        "n": len({original.number for original, _ in pairs}),
+        "drift": estimate.as_dict(),
+        "acceptance_changed": _acceptance_changed(pairs),
+    }
+
+
+def _acceptance_changed(pairs: Iterable[tuple[TrialScore, TrialScore]]) -> float | None:
+    changed = [
+        (_score(original) > original.threshold) != (_score(variant) > original.threshold)
+        for original, variant in pairs
+        if original.threshold is not None
+    ]
+    return sum(changed) / len(changed) if changed else None
+
+
+def _score(result: TrialScore) -> float:
+    if result.scored is None:
+        raise ValueError("a trial that was not analysed has no score")
+    return result.scored.score
 
 
 def score_list(
@@ -238,8 +366,32 @@ def summary(told: Mapping[str, Any]) -> str:
             f"  {name:<20}{_told(figures['clips'][name]):<24}{_told(figures['windows'][name])}"
             for name in ("auc", "eer", "fmr")
         ]
+    if "ladder" in told:
+        lines += _ladder_lines(told["ladder"])
     lines.append("In brackets: 95 % interval by recording. Cllr: " + told["calibration"]["clips"] + ".")
     return "\n".join(lines)
+
+
+def _ladder_lines(rungs: Mapping[str, Any]) -> list[str]:
+    lines = [f"{'after other hands':<22}{'genuine score':<24}{'impostor score':<24}decisions changed"]
+    for name, rung in rungs.items():
+        changed = rung["acceptance_changed"]
+        left = [
+            f"{rung[key]} {words}"
+            for key, words in (("n_not_analysed", "not analysed"), ("n_not_applicable", "not applicable"))
+            if rung[key]
+        ]
+        cells = f"{_drift(rung['genuine']['drift']):<24}{_drift(rung['impostor']['drift']):<24}"
+        counts = "; ".join([f"{rung['n']} trials", *left])
+        lines.append(f"  {name:<20}{cells}{'-' if changed is None else f'{changed:.1%}'} ({counts})")
+    return lines
+
+
+def _drift(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None:
+        return "-"
+    return f"{value:+.2f}" if low is None or high is None else f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def _cells(cells: Mapping[str, str]) -> dict[str, str | None]:

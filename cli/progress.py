@@ -54,13 +54,14 @@ class TrainingBar:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._task = None
+        self._n_rounds = 0
         self._last = 0
 
     def __call__(self, epoch: Epoch) -> None:
-        """Show how far it is; a second round (after the best epoch is known) gets its own bar."""
+        """Show how far it is; every round of the self-test, and the last from everything, gets its own bar."""
         if self._task is None or epoch.number <= self._last:
-            title = "learning" if self._task is None else "learning from all"
-            self._task = self._bars.add_task(title, total=epoch.n_epochs, told="")  # type: ignore[assignment]
+            self._n_rounds += 1
+            self._task = self._bars.add_task(f"learning, round {self._n_rounds}", total=epoch.n_epochs, told="")  # type: ignore[assignment]
         self._last = epoch.number
         told = f"loss {epoch.loss:.3f} right {epoch.accuracy:.0%}"
         if epoch.validation_accuracy is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keypoint_extractors.video import VideoReader
-from poseauth.arrays import BoolArray, Float64Array
+from poseauth.arrays import BoolArray
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
 from poseauth.surrogates import mirror_images
@@ -31,7 +32,7 @@ _TICKS_PER_S = 90_000
 _NOMINAL_FPS = 30
 """What the encoder plans its bits for; every frame is shown at its own time."""
 _ENCODER_THREADS = 2
-"""Fixed, since the number of threads changes the bytes, and with them the name in the cache."""
+"""Fixed, since the number of threads changes the bytes."""
 _ROUNDING_S = 0.005
 """Time stamps may be rounded to milliseconds: a frame this much too early still counts as on time."""
 
@@ -77,7 +78,8 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
     """Write a video as it would come out of other hands; gives whether there was anything to change.
 
     Frame by frame: memory does not grow with the length. Pictures are those that an extractor sees (upright, at most
-    30 a second, each at its own time); sound is left out. The same input gives the same bytes.
+    30 a second, each at its own time); sound is left out. The same input gives the same bytes, so that a cache knows a
+    variant again; only of pictures of some 20 lines x264 does not keep this.
 
     Parameters
     ----------
@@ -133,14 +135,12 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
 def _pictures(reader: VideoReader, rung: Rung) -> Iterator[av.VideoFrame]:
     import av
 
-    last_tick, due_s = -1, 0.0
+    last_tick, is_due = -1, _due_at(rung.max_fps)
     for seen in reader:
         tick = round(seen.time_s * _TICKS_PER_S)
-        if tick <= last_tick or seen.time_s < due_s - _ROUNDING_S:
+        if tick <= last_tick or not is_due(seen.time_s):
             continue
         last_tick = tick
-        if rung.max_fps is not None:
-            due_s = _next_due_s(seen.time_s, rung.max_fps)
         rgb = np.ascontiguousarray(seen.rgb[:, ::-1]) if rung.mirrors else seen.rgb
         picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         picture.pts, picture.time_base = tick, Fraction(1, _TICKS_PER_S)
@@ -166,24 +166,27 @@ def vary_keypoints(sequence: KeypointSequence, rung: Rung) -> KeypointSequence |
         None too where the rung limits the rate and the sequence's is no higher.
     """
     if rung.max_fps is not None:
-        kept = _kept_at(sequence.timestamps_s, rung.max_fps)
+        is_due = _due_at(rung.max_fps)
+        kept = np.array([is_due(float(time_s)) for time_s in sequence.timestamps_s - sequence.timestamps_s[:1]], bool)
         return None if kept.all() else _at_frames(sequence, kept)
     return _mirrored(sequence) if rung.mirrors else None
 
 
-def _kept_at(times_s: Float64Array, max_fps: float) -> BoolArray:
-    kept = np.zeros(len(times_s), dtype=bool)
+def _due_at(max_fps: float | None) -> Callable[[float], bool]:
+    """Asked of one frame after another by its seconds from the start: whether the lower rate keeps it."""
     due_s = 0.0
-    for number, time_s in enumerate(times_s - times_s[:1]):
-        if time_s >= due_s - _ROUNDING_S:
-            kept[number] = True
-            due_s = _next_due_s(float(time_s), max_fps)
-    return kept
 
+    def is_due(time_s: float) -> bool:
+        nonlocal due_s
+        if max_fps is None:
+            return True
+        if time_s < due_s - _ROUNDING_S:
+            return False
+        # By the clock and not from the frame kept last, so that lateness does not add up.
+        due_s = (math.floor((time_s + _ROUNDING_S) * max_fps) + 1) / max_fps
+        return True
 
-def _next_due_s(time_s: float, max_fps: float) -> float:
-    """The next tick of the lower rate after a kept frame: by the clock, so that lateness does not add up."""
-    return (np.floor((time_s + _ROUNDING_S) * max_fps) + 1) / float(max_fps)
+    return is_due
 
 
 def _at_frames(sequence: KeypointSequence, kept: BoolArray) -> KeypointSequence:

@@ -172,8 +172,8 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
 
     The calibration of mirrored clips knows how often strangers look like that.
     """
-    if profile.calibrated is None or decision.verdict is Verdict.AUTHENTIC:
-        return decision
+    if profile.calibrated is None or (clip.likelihood and clip.likelihood.speaks_for):
+        return decision  # as it is, it moves like the person: no mirror is needed to explain that
     turned = profile.calibrated.mirrored.of_clip(float(scorer(mirror_images(clip.windows.keypoints)).mean()))
     if not turned.speaks_for:
         return decision

@@ -6,11 +6,19 @@ import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
 
-from cli.evaluation_report import SCORE_COLUMNS, summary
+from cli.evaluate import _read_clips, _Row, _vary
+from cli.evaluation_report import SCORE_COLUMNS, VariedTrial, ladder_figures, summary, write_text
+from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
-from poseauth.keypoint_files import write_keypoints
+from keypoint_extractors.sources import SourceReader
+from keypoint_extractors.variants import RUNGS, vary_keypoints
+from person_profiles.scorers import ClipScore
+from person_profiles.trials import Trial, TrialScore
+from poseauth.errors import NobodyError, StorageError
+from poseauth.keypoint_files import read_keypoints, write_keypoints
 
 PEOPLE = ("ada", "bob", "cleo")
 FIGURES = {"auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "min_dcf", "cllr", "cllr_min"}
@@ -133,9 +141,7 @@ def test_closed_set_trains_once_a_person_tells_drawn_people_apart_and_says_that_
     ]
 
 
-def test_the_page_holds_the_figures_every_trial_and_the_plots_and_a_folder_that_is_not_there_is_named(
-    evaluate, poseauth, tables, tmp_path
-):
+def test_the_page_holds_the_figures_every_trial_and_the_plots(evaluate, tables, tmp_path):
     paths = with_tables(tables(trials=trial_rows(claimed=("ada",))))
     status, told, _, _ = evaluate(*paths, "--closed", "--page", tmp_path / "page.html")
     assert status == 0
@@ -143,9 +149,160 @@ def test_the_page_holds_the_figures_every_trial_and_the_plots_and_a_folder_that_
     assert f"{told['clips']['auc']['value']:.3f}" in written
     assert all(f'<th scope="row">{entry["path"]}</th>' in written for entry in told["scores"])
     assert written.count("data:image/png;base64,") == 3
-    status, _, err = poseauth("evaluate", *paths, "--closed", "--page", tmp_path / "gone" / "page.html")
+
+
+def test_a_page_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"page\.html cannot be written: No such file or directory"):
+        write_text(tmp_path / "gone" / "page.html", "")
+
+
+def test_the_ladder_tries_every_clip_again_under_the_same_trainings_and_changes_no_figure(evaluate, tables, tmp_path):
+    named = [{**row, "actual": row["path"][6:-6]} for row in trial_rows(claimed=("ada",))]
+    paths = with_tables(tables(trials=named))
+    _, plain, _, _ = evaluate(*paths)
+    status, told, said, err = evaluate(*paths, "--ladder", "--page", tmp_path / "page.html")
+    assert status == 0
+    rungs = told.pop("ladder")
+    assert "variant's score minus" in told["definitions"].pop("ladder")
+    assert told == plain
+    assert "training 2 of 2: ada without cleo" in err
+    assert list(rungs) == ["re-encoded", "smaller", "other rate", "mirrored"]
+    for name in ("re-encoded", "smaller"):
+        assert (rungs[name]["n"], rungs[name]["n_not_applicable"]) == (0, 6)
+        assert rungs[name]["genuine"]["drift"] == {"value": None, "low": None, "high": None}
+    for name in ("other rate", "mirrored"):
+        rung = rungs[name]
+        assert (rung["n"], rung["n_not_analysed"], rung["n_not_applicable"]) == (6, 0, 0)
+        assert (rung["genuine"]["n"], rung["impostor"]["n"]) == (2, 4)
+        for side in ("genuine", "impostor"):
+            drift = rung[side]["drift"]
+            assert drift["low"] <= drift["value"] <= drift["high"]
+    slower, mirrored = (abs(rungs[name]["genuine"]["drift"]["value"]) for name in ("other rate", "mirrored"))
+    assert slower < mirrored
+    assert "after other hands" in said
+    assert "mirrored: left and right exchanged" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_variant_that_is_a_copy_of_what_was_learnt_from_is_left_out_and_the_others_are_tried(
+    evaluate, tables, recordings
+):
+    learnt = read_keypoints(recordings / "clips" / "ada-0.npz")
+    write_keypoints(vary_keypoints(learnt, RUNGS[-1]), recordings / "clips" / "mirror-image.npz")
+    bad = {"person": "ada", "path": "clips/mirror-image.npz", "label": "genuine", "attack": "", "session": ""}
+    paths = with_tables(tables(trials=[*trial_rows(claimed=("ada",)), bad]))
+    status, told, _, err = evaluate(*paths, "--closed", "--ladder")
+    assert status == 0
+    assert "mirrored, left out of the ladder: " in err
+    assert "mirror-image.npz" in err
+    assert (told["ladder"]["mirrored"]["n"], told["ladder"]["mirrored"]["n_not_analysed"]) == (7, 1)
+    assert told["ladder"]["other rate"]["n_not_analysed"] == 0
+
+
+def test_tables_that_are_refused_are_refused_before_a_clip_is_varied(evaluate, tables):
+    shared = {"person": "ada", "path": "clips/ada-0.npz", "label": "genuine", "attack": "", "session": ""}
+    status, told, _, err = evaluate(*with_tables(tables(trials=[shared])), "--ladder")
+    assert (status, told) == (1, None)
+    assert "varying" not in err
+    stranger = {**shared, "person": "eve", "path": "clips/ada-2.npz"}
+    status, _, _, err = evaluate(*with_tables(tables(trials=[stranger])), "--ladder")
     assert status == 1
-    assert "page.html cannot be written: No such file or directory" in err
+    assert "eve" in err
+    assert "varying" not in err
+
+
+class ReaderOfFour:
+    """Gives the same movement for every video, and fails on the smaller one."""
+
+    def __init__(self, sequence):
+        self.sequence, self.read_from = sequence, []
+
+    def read(self, path, on_progress=None):
+        assert path.is_file()
+        self.read_from.append(path)
+        if path.stem == "smaller":
+            raise NobodyError(f"{path}: nobody in view")
+        return self.sequence
+
+    def close(self):
+        pass
+
+
+def test_a_video_is_varied_once_for_all_it_is_held_against_and_no_file_is_left(tmp_path, capsys):
+    movement = speak(STYLES[0], duration_s=1, seed=1, width=64, height=48)
+    path = render_video(movement, tmp_path / "clip.mp4")
+    rows = [_Row(2, path, {}), _Row(3, path, {})]
+    trials = [Trial("ada", movement, "genuine", "ada"), Trial("bob", movement, "impostor", "ada", "twin", "s1")]
+    reader = ReaderOfFour(speak(STYLES[0], duration_s=1, seed=2))
+    varied = _vary(reader, rows, trials)
+    assert [one.stem for one in reader.read_from] == ["re-encoded", "smaller", "other rate", "mirrored"]
+    assert not any(one.parent.exists() for one in reader.read_from)
+    assert [(one.rung, one.original) for one in varied] == [(rung.name, number) for number in (0, 1) for rung in RUNGS]
+    assert [one.trial is None for one in varied] == [False, True, False, False] * 2
+    assert vars(varied[4].trial) == {**vars(trials[1]), "sequence": reader.sequence}
+    assert "clip.mp4, smaller: " in capsys.readouterr().err
+
+
+@pytest.fixture
+def scored():
+    """A trial's result with a score of one's own; clips of one seed are one recording."""
+
+    def make(number, score, *, label="genuine", left_out=(), threshold=0.0, seed=None):
+        clip = speak(STYLES[0], duration_s=1, seed=number if seed is None else seed)
+        trial = Trial("ada", clip, label, "ada" if label == "genuine" else None)
+        found = None if score is None else ClipScore(score, np.array([score]), np.zeros(1))
+        return TrialScore(number, trial, left_out, found, threshold, "" if found else "too short")
+
+    return make
+
+
+def varied_as(*results, rung="mirrored"):
+    return [(VariedTrial(rung, some[0].number, some[0].trial), some) for some in results]
+
+
+def figures(originals, varied):
+    return ladder_figures(originals, varied, does={"mirrored": "in a mirror"}, seed=0, n_resamples=50)["mirrored"]
+
+
+def test_drift_is_variant_minus_original_by_trial_and_training_and_each_side_for_itself(scored):
+    originals = [
+        scored(0, 2.0, left_out=("bob",)), scored(0, 3.0, left_out=("cleo",)), scored(1, 1.0, left_out=("bob",)),
+        scored(2, -1.0, label="impostor", left_out=("bob",)),
+    ]  # fmt: skip
+    told = figures(
+        originals,
+        varied_as(
+            [scored(0, 2.5, left_out=("cleo",)), scored(0, 1.5, left_out=("bob",))],
+            [scored(1, 0.5, left_out=("bob",))],
+            [scored(2, 1.0, label="impostor", left_out=("bob",))],
+        ),
+    )
+    assert told["genuine"]["drift"] == {"value": -0.5, "low": -0.5, "high": -0.5}
+    assert told["impostor"]["drift"] == {"value": 2.0, "low": None, "high": None}
+    assert (told["n"], told["genuine"]["n"], told["impostor"]["n"]) == (3, 2, 1)
+    assert (told["genuine"]["acceptance_changed"], told["impostor"]["acceptance_changed"]) == (0.0, 1.0)
+    assert told["acceptance_changed"] == 0.25
+
+
+def test_variants_that_cannot_be_analysed_are_counted_and_clips_that_could_not_be_in_the_first_place_are_not(scored):
+    originals = [scored(0, 2.0), scored(1, 1.0), scored(2, None), scored(3, 1.0)]
+    lost = (VariedTrial("mirrored", 3, None, "nobody in view"), [])
+    told = figures(originals, [*varied_as([scored(0, 1.0)], [scored(1, None)], [scored(2, 1.0)]), lost])
+    assert (told["n"], told["n_not_analysed"], told["n_not_applicable"]) == (3, 2, 0)
+    assert [entry["reason"] for entry in told["not_analysed"]] == ["too short", "nobody in view"]
+    assert told["not_analysed"][0]["clip"] == originals[1].trial.sequence.provenance.source_name
+    assert told["genuine"]["drift"]["value"] == -1.0
+
+
+def test_without_a_threshold_no_decision_changes(scored):
+    told = figures([scored(0, 2.0, threshold=None)], varied_as([scored(0, -2.0, threshold=None)]))
+    assert told["acceptance_changed"] is None
+    assert told["genuine"]["drift"]["value"] == -4.0
+
+
+def test_the_interval_of_a_drift_draws_recordings_and_not_trials(scored):
+    originals = [scored(0, 1.0, seed=5), scored(1, 1.0, seed=5)]
+    told = figures(originals, varied_as([scored(0, 2.0, seed=5)], [scored(1, 4.0, seed=5)]))
+    assert told["genuine"]["drift"] == {"value": 2.0, "low": None, "high": None}
 
 
 def test_existing_profiles_are_used_as_they_are_without_an_enrolment_table(evaluate, speeches, home, tmp_path):
@@ -210,6 +367,13 @@ def test_clips_that_cannot_be_analysed_are_named_and_leave_the_others(evaluate, 
     assert "not analysed: 2" in said
 
 
+def test_a_row_that_names_a_folder_is_told_and_not_lost(tmp_path):
+    write_keypoints(speak(STYLES[0], duration_s=1, seed=1), tmp_path / "folder" / "clip.npz")
+    reader = SourceReader(lambda: pytest.fail("a keypoint file needs no extractor"))
+    _, unread = _read_clips(reader, [tmp_path / "folder"])
+    assert "a folder of clips, and a row of a table is one clip" in unread[tmp_path / "folder"]
+
+
 def test_impostors_whom_nobody_knows_are_counted_and_warned_of_unless_the_table_names_them(evaluate, tables):
     trials = trial_rows(claimed=("ada",), actual=("ada", "bob"))
     status, told, _, err = evaluate(*with_tables(tables(trials=trials)))
@@ -266,3 +430,21 @@ def test_the_table_for_the_terminal_shows_value_and_interval():
     lines = summary(told).splitlines()
     assert "auc                   0.875 (0.832 to 0.916)  0.875 (0.832 to 0.916)" in lines
     assert "puppet (4 trials)" in lines
+
+
+def test_the_table_for_the_terminal_shows_how_scores_drift():
+    nothing = {"value": None, "low": None, "high": None}
+    rung = {
+        "does": "", "n": 8, "n_not_analysed": 2, "n_not_applicable": 1, "acceptance_changed": 0.125,
+        "genuine": {"drift": {"value": -0.5, "low": -1.0, "high": 0.25}}, "impostor": {"drift": nothing},
+    }  # fmt: skip
+    counts = ("genuine", "impostor", "fake", "people", "recordings", "trainings", "not_analysed")
+    none = dict.fromkeys(FIGURES, nothing)
+    told = {
+        "n": dict.fromkeys(counts, 1), "set": "open", "clips": none, "windows": none, "by_attack": {},
+        "calibration": {"clips": "none"}, "ladder": {"mirrored": rung},
+    }  # fmt: skip
+    assert (
+        "  mirrored            -0.50 (-1.00 to +0.25)  -                       12.5% (8 trials; 2 not analysed; "
+        "1 not applicable)" in summary(told).splitlines()
+    )

@@ -174,12 +174,15 @@ def test_the_ladder_is_a_table_where_it_was_asked_for_and_is_not_mentioned_other
             "does": "left and right exchanged", "n": 3, "n_not_analysed": 1, "n_not_applicable": 2,
             "acceptance_changed": 0.25,
             "genuine": {"drift": estimate(-1.5, -2.0, -1.0)}, "impostor": {"drift": NOTHING},
+            "not_analysed": [{"person": "ada", "clip": "a.mp4", "reason": "<nobody> in view"}],
         }
     }  # fmt: skip
     assert Page(page(told, {})).table("The same clips")[1] == [
         "mirrored: left and right exchanged", "-1.50 (-2.00 to -1.00)", "not known", "25.0 %", "3", "1", "2"
     ]  # fmt: skip
-    told["ladder"]["mirrored"]["acceptance_changed"] = None
+    assert Page(page(told, {})).table("Varied clips")[1] == ["a.mp4", "mirrored", "ada", "<nobody> in view"]
+    told["ladder"]["mirrored"] |= {"acceptance_changed": None, "not_analysed": []}
+    assert "Varied clips" not in page(told, {})
     assert Page(page(told, {})).table("The same clips")[1][3] == "not known"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from person_profiles.verification import load_scorer, verify
+from person_profiles.verification import OtherPerson, load_scorer, score_clip, usual_limits, verify
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
 from poseauth.keypoints import Coverage, ExtractorFingerprint
@@ -149,3 +149,52 @@ def test_scores_that_are_no_numbers_lead_to_no_verdict(ada, scorer, speech):
     clip = speech("clip")
     with pytest.raises(InputError, match=r"clip\.mp4: a score is no number"):
         verify(clip, ada, scorer)
+
+
+def test_the_self_test_may_ask_for_more_seconds_than_is_usual_and_never_for_less(ada):
+    for enough_s, needed in ((5.0, 10.0), (20.0, 20.0), (None, 10.0)):
+        tested = replace(ada, self_test=replace(ada.self_test, enough_s=enough_s))
+        assert usual_limits(tested).min_seconds == needed
+
+
+def test_a_clip_shorter_than_the_self_test_asks_is_inconclusive(ada, scorer, speech):
+    demanding = replace(ada, self_test=replace(ada.self_test, enough_s=40.0))
+    result = verify(speech("ada unseen", duration_s=20), demanding, scorer)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "40 s are needed" in result.reasons[0]
+
+
+def test_a_weak_profile_gives_no_verdict_however_clear_the_clip(ada, scorer, speech):
+    weak = replace(ada, weaknesses=("it cannot be told from Bob",))
+    result = verify(speech("ada unseen", duration_s=20), weak, scorer)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reasons[0] == "the profile is weak: it cannot be told from Bob"
+
+
+def test_an_uncalibrated_profile_gives_votes_of_its_network_and_no_verdict(ada, scorer, speech):
+    bare = replace(ada, calibrated=None, self_test=None, weaknesses=("it is untested",))
+    result = verify(speech("ada unseen", duration_s=20), bare, scorer)
+    assert (result.verdict, result.decision.likelihood) == (Verdict.INCONCLUSIVE, None)
+    assert ((result.window_scores >= 0) & (result.window_scores <= 1)).all()
+
+
+def test_an_answer_rests_on_the_mean_score_of_all_windows(ada, scorer, speech):
+    clip = score_clip(speech("ada unseen", duration_s=20), ada, scorer)
+    assert clip.likelihood == ada.calibrated.clips.of_clip(float(clip.raw.mean()))
+    np.testing.assert_allclose(clip.votes, 1 / (1 + np.exp(-ada.calibrated.windows(clip.raw))))
+
+
+def test_another_person_is_named_only_if_the_clip_fits_them_better_and_they_are_not_weak(ada, scorer, speech):
+    clip = speech("ada unseen", duration_s=20)
+    unlike = replace(ada, name="Eve", calibrated=replace(ada.calibrated, clips=_shifted(ada.calibrated.clips, -9.0)))
+    twin = replace(ada, name="Twin")
+    doubtful = _shifted(ada.calibrated.clips, -0.8)
+    claimed = replace(ada, calibrated=replace(ada.calibrated, clips=doubtful))
+    for other, named in ((twin, True), (unlike, False), (replace(twin, weaknesses=("weak",)), False)):
+        result = verify(clip, claimed, scorer, others=[OtherPerson(other, scorer)])
+        assert any(f"fits {other.name} better" in caveat for caveat in result.caveats) is named
+
+
+def _shifted(calibration, by):
+    lines = [replace(line, intercept=line.intercept + by) for line in (calibration.line, *calibration.resampled)]
+    return replace(calibration, line=lines[0], resampled=tuple(lines[1:]))
