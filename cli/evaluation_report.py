@@ -23,8 +23,8 @@ SCORE_COLUMNS = (
     "person", "path", "label", "attack", "session", "actual", "left_out", "score", "n_windows", "reason"
 )  # fmt: skip
 DEFINITIONS = {
-    "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean raw score of "
-    "its windows of 5 s without overlap; higher = more like the person. Of a profile without a calibration the raw scores",
+    "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean score of "
+    "its windows of 5 s without overlap; higher = more like the person. Without a calibration the raw scores",
     "open": "for each impostor's person known to be enrolled there is a training without them; a genuine clip is "
     "scored under each of these trainings",
     "auc": "over all pairs of a genuine and an impostor score of one training",
