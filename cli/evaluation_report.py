@@ -23,7 +23,7 @@ SCORE_COLUMNS = (
     "person", "path", "label", "attack", "session", "actual", "left_out", "score", "n_windows", "reason"
 )  # fmt: skip
 DEFINITIONS = {
-    "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean score of "
+    "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean over "
     "its windows of 5 s without overlap; higher = more like the person. Without a calibration the raw scores",
     "open": "for each impostor's person known to be enrolled there is a training without them; a genuine clip is "
     "scored under each of these trainings",
