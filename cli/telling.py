@@ -42,6 +42,7 @@ def describe_result(result: Verification) -> str:
         ]
         if result.verdict is Verdict.INCONCLUSIVE:
             lines += [f"{_INDENT}because {reason}" for reason in result.reasons]
+    lines += [f"{_INDENT}{readable(result.track_record)}"] if result.track_record else []
     lines += [f"{_INDENT}note: {caveat}" for caveat in result.caveats]
     return "\n".join(lines)
 

@@ -164,6 +164,18 @@ def verify(
         n_windows_rejected=clip.windows.n_rejected,
         reasons=decision.reasons,
         caveats=tuple(caveats),
+        track_record=_track_record(profile),
+    )
+
+
+def _track_record(profile: Profile) -> str:
+    test = profile.self_test
+    if test is None:
+        return ""
+    return (
+        f"on clips held out of its enrolment this profile took {test.n_genuine_against} of {test.n_genuine_clips} of "
+        f"{profile.name} for somebody else and {test.n_other_for} of {test.n_other_clips} of others for "
+        f"{profile.name}; it was undecided on {test.n_undecided}"
     )
 
 

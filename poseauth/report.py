@@ -74,6 +74,8 @@ class Verification:
         Why the answer is what it is.
     caveats : tuple of str
         What weakens it: files that broke off, a profile that has met no real impostor.
+    track_record : str
+        How often the profile was wrong on held-out clips; "" where nobody knows.
     """
 
     source: str
@@ -86,6 +88,7 @@ class Verification:
     n_windows_rejected: int = 0
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
+    track_record: str = ""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -190,6 +193,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "coverage": None if coverage is None else round(coverage, 4),
         "reasons": list(result.reasons),
         "caveats": list(result.caveats),
+        "track_record": result.track_record or None,
         "scope": SCOPE,
         "not_examined": list(NOT_EXAMINED),
         "provenance": provenance_as_dict(result.provenance) if result.provenance else None,

@@ -164,6 +164,14 @@ def test_a_clip_shorter_than_the_self_test_asks_is_inconclusive(ada, scorer, spe
     assert "40 s are needed" in result.reasons[0]
 
 
+def test_every_answer_says_how_often_the_profile_was_wrong(ada, scorer, speech):
+    wrong = replace(ada, self_test=replace(ada.self_test, n_genuine_against=2, n_other_for=3, n_undecided=4))
+    told = verify(speech("clip", duration_s=12), wrong, scorer).track_record
+    assert "took 2 of 5 of Ada for somebody else and 3 of 6 of others for Ada; it was undecided on 4" in told
+    untested = replace(ada, self_test=None, calibrated=None, weaknesses=("untested",))
+    assert verify(speech("clip", duration_s=12), untested, scorer).track_record == ""
+
+
 def test_a_weak_profile_gives_no_verdict_however_clear_the_clip(ada, scorer, speech):
     weak = replace(ada, weaknesses=("it cannot be told from Bob",))
     result = verify(speech("ada unseen", duration_s=20), weak, scorer)
