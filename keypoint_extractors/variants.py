@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keypoint_extractors.drawing.rendering import N_ENCODER_THREADS, TICKS_PER_S
 from keypoint_extractors.video import VideoReader
 from poseauth.arrays import BoolArray
 from poseauth.errors import StorageError
@@ -28,11 +29,8 @@ LOWER_FPS = 15.0
 SUFFIX = ".mp4"
 """Of a video variant: the only container that is written."""
 
-_TICKS_PER_S = 90_000
 _NOMINAL_FPS = 30
 """What the encoder plans its bits for; every frame is shown at its own time."""
-_ENCODER_THREADS = 2
-"""Fixed, since the number of threads changes the bytes."""
 _ROUNDING_S = 0.005
 """Time stamps may be rounded to milliseconds: a frame this much too early still counts as on time."""
 
@@ -117,8 +115,8 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
                 "libx264", rate=_NOMINAL_FPS, options={"preset": "veryfast", "crf": str(rung.crf)}
             )
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.thread_count = _ENCODER_THREADS
-            stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
+            stream.codec_context.thread_count = N_ENCODER_THREADS
+            stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
             for picture in _pictures(reader, rung):
                 frame = picture.reformat(width=width, height=height, format="yuv420p", interpolation="AREA")
                 container.mux(stream.encode(frame))
@@ -137,13 +135,13 @@ def _pictures(reader: VideoReader, rung: Rung) -> Iterator[av.VideoFrame]:
 
     last_tick, is_due = -1, _due_at(rung.max_fps)
     for seen in reader:
-        tick = round(seen.time_s * _TICKS_PER_S)
+        tick = round(seen.time_s * TICKS_PER_S)
         if tick <= last_tick or not is_due(seen.time_s):
             continue
         last_tick = tick
         rgb = np.ascontiguousarray(seen.rgb[:, ::-1]) if rung.mirrors else seen.rgb
         picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-        picture.pts, picture.time_base = tick, Fraction(1, _TICKS_PER_S)
+        picture.pts, picture.time_base = tick, Fraction(1, TICKS_PER_S)
         yield picture
 
 

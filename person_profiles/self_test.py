@@ -39,10 +39,14 @@ _ONE_SIDED_95 = 1.645
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """Up to `PIECE_S` of a held-out video: scores of its windows as they are and turned round."""
+    """Up to `PIECE_S` of a held-out video: scores of its windows, and what a mirrored clip is held against.
+
+    A mirrored clip of the person, turned round, is the person: of the person `turned` are the very `scores`. What has
+    to be known is how strangers look turned.
+    """
 
     scores: Float64Array
-    mirrored: Float64Array
+    turned: Float64Array
     is_genuine: bool
     group: str
     video: str
@@ -141,16 +145,16 @@ def _held_out_pieces(
         )
         for clip, is_genuine in [*((c, True) for c in out), *((c, False) for c in strangers)]:
             scores = learnt.scorer(clip.windows.keypoints)
-            mirrored = learnt.scorer(mirror_images(clip.windows.keypoints))
-            pieces += _pieces(clip, scores, mirrored, is_genuine=is_genuine)
+            turned = scores if is_genuine else learnt.scorer(mirror_images(clip.windows.keypoints))
+            pieces += _pieces(clip, scores, turned, is_genuine=is_genuine)
     return pieces
 
 
-def _pieces(clip: Clip, scores: Float64Array, mirrored: Float64Array, *, is_genuine: bool) -> list[_Piece]:
+def _pieces(clip: Clip, scores: Float64Array, turned: Float64Array, *, is_genuine: bool) -> list[_Piece]:
     n_pieces = max(1, int(np.ceil(clip.windows.seconds / PIECE_S)))
     return [
-        _Piece(some, turned, is_genuine, clip.record.group, clip.video)
-        for some, turned in zip(np.array_split(scores, n_pieces), np.array_split(mirrored, n_pieces), strict=True)
+        _Piece(some, some_turned, is_genuine, clip.record.group, clip.video)
+        for some, some_turned in zip(np.array_split(scores, n_pieces), np.array_split(turned, n_pieces), strict=True)
         if len(some)
     ]
 
@@ -158,8 +162,7 @@ def _pieces(clip: Clip, scores: Float64Array, mirrored: Float64Array, *, is_genu
 def _calibrate(pieces: Sequence[_Piece], rng: np.random.Generator) -> Calibrated:
     is_genuine, videos = _sides(pieces), [piece.video for piece in pieces]
     straight = np.array([piece.scores.mean() for piece in pieces])
-    # A mirrored clip of the person, turned round, is the person: what has to be known is how strangers look turned.
-    turned = np.array([(piece.scores if piece.is_genuine else piece.mirrored).mean() for piece in pieces])
+    turned = np.array([piece.turned.mean() for piece in pieces])
     return Calibrated(
         clips=fit_calibration(straight, is_genuine, videos, rng=rng),
         mirrored=fit_calibration(turned, is_genuine, videos, rng=rng),

@@ -70,8 +70,7 @@ def posture_distribution(windows: Float32Array) -> Float64Array:
 
     Keypoints seen from the neck in torso sizes; nothing here knows which frame came first.
     """
-    series = _flat(to_torso(windows))
-    return np.concatenate([_mean_over_time(series), _log_deviation(series), _correlations(series)], axis=1)
+    return _posture(_flat(to_torso(windows)))
 
 
 def movement_statistics(windows: Float32Array) -> Float64Array:
@@ -82,10 +81,14 @@ def movement_statistics(windows: Float32Array) -> Float64Array:
     series = _flat(to_torso(windows))
     steps = np.diff(series, axis=1)
     return np.concatenate(
-        [posture_distribution(windows), _log_deviation(steps), _correlations(steps), _band_shares(series),
+        [_posture(series), _log_deviation(steps), _correlations(steps), _band_shares(series),
          _bone_lengths(windows)],
         axis=1,
     )  # fmt: skip
+
+
+def _posture(series: Float64Array) -> Float64Array:
+    return np.concatenate([_mean_over_time(series), _log_deviation(series), _correlations(series)], axis=1)
 
 
 def _flat(relative: Float32Array) -> Float64Array:
