@@ -6,12 +6,17 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.system_libraries import told_what_is_missing
@@ -24,9 +29,20 @@ _NOT_INSTALLED = "Install it with: pip install 'poseauth[mediapipe]' (Python 3.1
 _MIN_VISIBILITY = 0.5
 """BlazePose places every landmark, seen or not; below an even chance of being visible it counts as undetected."""
 
-
 MIN_CONFIDENCE = 0.5
 """Least confidence, 0 to 1, to find somebody and to go on tracking them."""
+
+GROUP_FRAMES = 32
+"""Frames through which somebody is tracked before they are found anew: groups are what runs side by side."""
+
+PICTURE_SIDE = 640
+"""The network looks at 256 x 256 pixels around a person; on drawn speakers of a third of the picture's height nothing
+is lost at this size (benchmarks/README.md)."""
+
+MAX_WORKERS = 8
+"""Beyond this decoding is what limits."""
+
+_NOBODY = np.zeros((64, 64, 3), np.uint8)
 
 
 def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> ExtractorFingerprint:
@@ -52,17 +68,25 @@ def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> Extracto
         name="mediapipe",
         version=version,
         weights_sha256="+".join(file_sha256(folder / name) for name in _MODELS),
-        options={"min_confidence": min_confidence, "min_visibility": _MIN_VISIBILITY},
+        options={
+            "min_confidence": min_confidence,
+            "min_visibility": _MIN_VISIBILITY,
+            "group_frames": GROUP_FRAMES,
+            "picture_side": PICTURE_SIDE,
+        },
     )
 
 
 class BlazePose:
-    """MediaPipe's full pose model, tracking one person from frame to frame.
+    """MediaPipe's full pose model, tracking one person from frame to frame, on several groups of frames at once.
 
     Parameters
     ----------
     min_confidence : float
         Least confidence, 0 to 1, to find somebody and to go on tracking them.
+    n_workers : int or None
+        Groups at once, each in a thread with a model of its own; None: one a core, at most MAX_WORKERS. It changes
+        the speed and the memory, not the result.
 
     Raises
     ------
@@ -71,12 +95,52 @@ class BlazePose:
     """
 
     sees_many = False
-    batch_size = 1
+    group_frames = GROUP_FRAMES
+    picture_side = PICTURE_SIDE
 
-    def __init__(self, *, min_confidence: float = MIN_CONFIDENCE) -> None:
+    def __init__(self, *, min_confidence: float = MIN_CONFIDENCE, n_workers: int | None = None) -> None:
         self.fingerprint = blazepose_fingerprint(min_confidence=min_confidence)
+        self._n_workers = n_workers or min(MAX_WORKERS, usable_cores())
         mediapipe = import_mediapipe()
-        with _native_logs_silenced():
+        self._free: queue.SimpleQueue[_Tracker] = queue.SimpleQueue()
+        self._trackers = [_Tracker(mediapipe, min_confidence) for _ in range(self._n_workers)]
+        for tracker in self._trackers:
+            self._free.put(tracker)
+        self._threads = ThreadPoolExecutor(self._n_workers, thread_name_prefix="blazepose")
+
+    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
+        """See `PoseEstimator.detect`: at most one person a frame."""
+        waiting: deque[Future[list[Detections]]] = deque()
+        try:
+            for group in groups:
+                waiting.append(self._threads.submit(self._see, group))
+                if len(waiting) > self._n_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _see(self, frames: Sequence[UInt8Array]) -> list[Detections]:
+        tracker = self._free.get()
+        try:
+            return tracker.follow(frames)
+        finally:
+            self._free.put(tracker)
+
+    def close(self) -> None:
+        """Free the networks; a second call does nothing."""
+        self._threads.shutdown(cancel_futures=True)
+        while self._trackers:
+            self._trackers.pop().close()
+
+
+class _Tracker:
+    """One running graph of MediaPipe."""
+
+    def __init__(self, mediapipe: Any, min_confidence: float) -> None:
+        with _NATIVE_LOGS.silenced():
             self._pose: Any = mediapipe.solutions.pose.Pose(
                 static_image_mode=False,
                 model_complexity=1,
@@ -86,20 +150,25 @@ class BlazePose:
                 min_tracking_confidence=min_confidence,
             )
             # The graph starts in threads of its own: a first picture waits until they have said what they say.
-            self._pose.process(np.zeros((64, 64, 3), np.uint8))
+            self._pose.process(_NOBODY)
         self._found_once = False
 
-    def detect(self, frames: Sequence[UInt8Array], starts_shot: Sequence[bool]) -> list[Detections]:
-        """See `PoseEstimator.detect`: at most one person a frame."""
-        found = []
-        for rgb, starts in zip(frames, starts_shot, strict=True):
-            # Until the graph has found somebody once it has warnings to give, which say nothing to a user.
-            with _native_logs_silenced() if starts or not self._found_once else contextlib.nullcontext():
-                if starts:
-                    self._pose.reset()
+    def follow(self, frames: Sequence[UInt8Array]) -> list[Detections]:
+        """One person through consecutive frames, whoever was followed before forgotten."""
+        # Until the graph has found somebody once it has warnings to give, which say nothing to a user.
+        with contextlib.nullcontext() if self._found_once else _NATIVE_LOGS.silenced():
+            # A picture of nobody ends what was tracked. It leaves the graph as a restart does, bit for bit, and costs
+            # a sixth of it.
+            if self._pose.process(_NOBODY).pose_landmarks is not None:
+                self._pose.reset()
+            # The region in which somebody was only detected is not yet that of somebody followed: the first is seen
+            # twice.
+            self._pose.process(frames[0])
+            found = []
+            for rgb in frames:
                 landmarks = self._pose.process(rgb).pose_landmarks
-            self._found_once |= landmarks is not None
-            found.append(_detections(landmarks, rgb.shape[1], rgb.shape[0]) if landmarks else no_detections())
+                self._found_once |= landmarks is not None
+                found.append(_detections(landmarks, rgb.shape[1], rgb.shape[0]) if landmarks else no_detections())
         return found
 
     def close(self) -> None:
@@ -117,7 +186,7 @@ def import_mediapipe() -> Any:
     """
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _native_logs_silenced():
+    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _NATIVE_LOGS.silenced():
         import mediapipe
     return mediapipe
 
@@ -136,15 +205,32 @@ def _detections(landmarks: Any, width: int, height: int) -> Detections:
     return Detections(box[None].astype(np.float32), score, twelve[None], conf[None])
 
 
-@contextlib.contextmanager
-def _native_logs_silenced() -> Iterator[None]:
-    """Keep the C++ side from writing to the terminal; Python's own errors still come through."""
-    saved = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)
+class _NativeLogs:
+    """Keeps the C++ side from writing to the terminal while anybody asks for it; Python's errors still come through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_silencing = 0
+        self._saved = -1
+
+    @contextlib.contextmanager
+    def silenced(self) -> Iterator[None]:
+        """For a while; several threads may ask at once."""
+        with self._lock:
+            if not self._n_silencing:
+                self._saved = os.dup(2)
+                sink = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(sink, 2)
+                os.close(sink)
+            self._n_silencing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_silencing -= 1
+                if not self._n_silencing:
+                    os.dup2(self._saved, 2)
+                    os.close(self._saved)
+
+
+_NATIVE_LOGS = _NativeLogs()

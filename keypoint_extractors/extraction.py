@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from keypoint_extractors.observation import Detections, Observation, PoseEstimator, observation_from
+from keypoint_extractors.observation import DetectionLog, Observation, PoseEstimator, observation_from
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
-from keypoint_extractors.video import VideoInfo, VideoReader, sha256_of
+from keypoint_extractors.video import Frame, VideoInfo, VideoReader, sha256_of
+from poseauth.arrays import UInt8Array
 from poseauth.windows import FPS
 
 _T = TypeVar("_T")
-_AHEAD_FRAMES = 16
+_AHEAD_FRAMES = 64
 """Decoded frames that may wait for the network: memory stays independent of the video's length."""
 
 
@@ -42,7 +43,7 @@ def observe_video(
 ) -> Observation:
     """Everybody in a video, frame by frame, at up to 30 frames a second.
 
-    Decoding runs ahead in a thread of its own.
+    Decoding runs ahead in a thread of its own, and gives pictures as small as the network can use.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def observe_video(
     source_sha256 : str
         The file's digest where it is known already.
     on_progress : callable
-        Told after every batch.
+        Told after every group of frames.
 
     Raises
     ------
@@ -62,23 +63,23 @@ def observe_video(
     ExtractorError
         If the network fails.
     """
-    reader = VideoReader(path)
+    reader = VideoReader(path, picture_side=estimator.picture_side)
     n_expected = _expected_frames(reader.info)
     times: list[float] = []
     shots: list[int] = []
-    detections: list[Detections] = []
-    last_shot = -1
-    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream:
-        while batch := list(islice(stream, estimator.batch_size)):
-            starts = []
-            for frame, shot in batch:
-                starts.append(shot != last_shot)
-                last_shot = shot
-                times.append(frame.time_s)
-                shots.append(shot)
-            detections += estimator.detect([frame.rgb for frame, _ in batch], starts)
+    detections = DetectionLog()
+
+    def pictures(stream: Iterator[tuple[Frame, int]]) -> Generator[list[UInt8Array]]:
+        for group in _groups(stream, estimator.group_frames):
+            times.extend(frame.time_s for frame, _ in group)
+            shots.extend(shot for _, shot in group)
+            yield [frame.rgb for frame, _ in group]
+
+    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, contextlib.closing(pictures(stream)) as groups:
+        for found in estimator.detect(groups):
+            detections.add([people.scaled(*reader.reduction) for people in found])
             if on_progress:
-                on_progress(Progress(path.name, len(times), n_expected))
+                on_progress(Progress(path.name, len(detections), n_expected))
     shot_of_frame = np.array(shots, np.int32)
     return observation_from(
         detections,
@@ -92,6 +93,13 @@ def observe_video(
         source_name=path.name,
         source_sha256=source_sha256 or sha256_of(path),
     )
+
+
+def _groups(stream: Iterator[tuple[Frame, int]], n_frames: int) -> Iterator[list[tuple[Frame, int]]]:
+    """Consecutive frames of one shot, so many at most: where a group begins depends on the video alone."""
+    for _, shot in groupby(stream, key=lambda item: item[1]):
+        while group := list(islice(shot, n_frames)):
+            yield group
 
 
 def _expected_frames(info: VideoInfo) -> int | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, overload
 
 import numpy as np
 
@@ -43,6 +43,64 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def scaled(self, x: float, y: float) -> Detections:
+        """The same in a picture that is so many times as wide and as high."""
+        factors = np.array([x, y], np.float32)
+        return replace(self, boxes=self.boxes * np.tile(factors, 2), keypoints=self.keypoints * factors)
+
+
+class DetectionLog(Sequence[Detections]):
+    """The detections of a whole video, frame by frame.
+
+    Kept as a few arrays: an object a frame would be hundreds of MB for hours of video.
+    """
+
+    def __init__(self, frames: Sequence[Detections] = ()) -> None:
+        self._ends = [0]
+        self._arrays: tuple[list[Float32Array], ...] = ([], [], [], [])
+        self._joined: tuple[Float32Array, ...] | None = None
+        self.add(frames)
+
+    def add(self, frames: Sequence[Detections]) -> None:
+        """Append the detections of some frames."""
+        for found in frames:
+            self._ends.append(self._ends[-1] + len(found))
+        everyone = [no_detections(), *frames]
+        for kept, name in zip(self._arrays, ("boxes", "scores", "keypoints", "confidence"), strict=True):
+            kept.append(np.concatenate([getattr(found, name) for found in everyone]))
+        self._joined = None
+
+    @property
+    def n_people(self) -> Int32Array:
+        """How many there are in each frame: [shape=(T,)]."""
+        return np.diff(self._ends).astype(np.int32)
+
+    def arrays(self) -> tuple[Float32Array, ...]:
+        """Boxes, scores, keypoints and confidence of all detections, as in Detections, a row each."""
+        if self._joined is None:
+            empty = no_detections()
+            first = (empty.boxes, empty.scores, empty.keypoints, empty.confidence)
+            self._joined = tuple(np.concatenate([none, *kept]) for none, kept in zip(first, self._arrays, strict=True))
+            for kept, joined in zip(self._arrays, self._joined, strict=True):
+                kept[:] = [joined]
+        return self._joined
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, frame: int) -> Detections: ...
+    @overload
+    def __getitem__(self, frame: slice) -> list[Detections]: ...
+    def __getitem__(self, frame: int | slice) -> Detections | list[Detections]:
+        """The detections of a frame, or of several."""
+        if isinstance(frame, slice):
+            return [self[i] for i in range(*frame.indices(len(self)))]
+        if not 0 <= frame < len(self):
+            raise IndexError(f"frame {frame} of {len(self)}")
+        rows = slice(self._ends[frame], self._ends[frame + 1])
+        return Detections(*(array[rows] for array in self.arrays()))
+
 
 def no_detections() -> Detections:
     """A frame with nobody in it."""
@@ -66,23 +124,30 @@ class PoseEstimator(Protocol):
         """Whether it reports every person in view, not only one."""
 
     @property
-    def batch_size(self) -> int:
-        """How many frames it likes at once."""
+    def group_frames(self) -> int:
+        """How many consecutive frames of one shot it looks at together; groups know nothing of one another."""
 
-    def detect(self, frames: Sequence[UInt8Array], starts_shot: Sequence[bool]) -> list[Detections]:
-        """Find the people in consecutive frames of one video.
+    @property
+    def picture_side(self) -> int:
+        """Pixels of the longer side of a picture beyond which it sees no better."""
+
+    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
+        """Find the people in one video, group by group. Some groups are asked for ahead of what is given.
 
         Parameters
         ----------
-        frames : sequence of np.ndarray [shape=(H, W, 3)], uint8
-            Upright RGB frames of one size.
-        starts_shot : sequence of bool
-            True for a frame that follows a cut: what was tracked before is forgotten.
+        groups : iterable of sequences of np.ndarray [shape=(H, W, 3)], uint8
+            Upright RGB frames of one size, at most `group_frames` a group, no cut within it.
 
-        Returns
-        -------
+        Yields
+        ------
         list of Detections
-            One a frame.
+            One list a group, in their order; one Detections a frame, in pixels of the frame.
+
+        Raises
+        ------
+        ExtractorError
+            If the network fails.
         """
 
     def close(self) -> None:
@@ -144,7 +209,7 @@ class Observation:
 
 
 def observation_from(
-    detections: Sequence[Detections],
+    detections: DetectionLog,
     tracks: Sequence[Int32Array],
     timestamps_s: Float64Array,
     shot: Int32Array,
@@ -160,7 +225,7 @@ def observation_from(
 
     Parameters
     ----------
-    detections : sequence of Detections, T long
+    detections : DetectionLog, T long
         The people of each frame.
     tracks : sequence of np.ndarray [shape=(P,)], int32, T long
         The number of the tracked person of each of them.
@@ -169,16 +234,16 @@ def observation_from(
     frame_size : tuple of int
         Width and height in pixels.
     """
-    everyone = [no_detections(), *detections]
+    boxes, scores, keypoints, confidence = detections.arrays()
     return Observation(
         timestamps_s=timestamps_s,
         shot=shot,
-        frame=np.repeat(np.arange(len(detections)), [len(found) for found in detections]).astype(np.int32),
+        frame=np.repeat(np.arange(len(detections), dtype=np.int32), detections.n_people),
         track=np.concatenate([np.zeros(0, np.int32), *tracks]),
-        boxes=np.concatenate([found.boxes for found in everyone]),
-        scores=np.concatenate([found.scores for found in everyone]),
-        keypoints=np.concatenate([found.keypoints for found in everyone]),
-        confidence=np.concatenate([found.confidence for found in everyone]),
+        boxes=boxes,
+        scores=scores,
+        keypoints=keypoints,
+        confidence=confidence,
         frame_width=frame_size[0],
         frame_height=frame_size[1],
         sees_many=sees_many,

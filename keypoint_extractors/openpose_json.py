@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from keypoint_extractors.observation import Detections, Observation, no_detections, observation_from
+from keypoint_extractors.observation import DetectionLog, Detections, Observation, no_detections, observation_from
 from keypoint_extractors.tracking import LOST_S, track_people
 from poseauth.arrays import Float32Array, Float64Array, Int32Array
 from poseauth.errors import KeypointFileError, StorageError
@@ -93,7 +93,7 @@ def read_openpose_folder(
     numbers = np.array([frame.number for frame in frames], np.int64)
     tracks = _tracks(detections, numbers, fps)
     return observation_from(
-        detections,
+        DetectionLog(detections),
         tracks,
         numbers / fps,
         np.zeros(len(frames), np.int32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +28,7 @@ MATCH_DISTANCE = 0.8
 better is there, what may begin one, and one minus the overlap times the score up to which a box is the track's."""
 
 
-def track_people(detections: list[Detections], shot: Int32Array, fps: float) -> list[Int32Array]:
+def track_people(detections: Sequence[Detections], shot: Int32Array, fps: float) -> list[Int32Array]:
     """Number the people in every frame.
 
     A shot in which some frame has two people or more goes through ultralytics' BYTETracker (Kalman prediction and
@@ -39,7 +39,7 @@ def track_people(detections: list[Detections], shot: Int32Array, fps: float) -> 
 
     Parameters
     ----------
-    detections : list of Detections
+    detections : sequence of Detections
         One a frame, T frames.
     shot : np.ndarray [shape=(T,)], int32
         Number of the shot, never decreasing.
@@ -65,14 +65,13 @@ def track_people(detections: list[Detections], shot: Int32Array, fps: float) -> 
     numbers: list[Int32Array] = []
     fresh = count()
     for first, last in zip([0, *starts], [*starts, len(shot)], strict=True):
-        frames = detections[first:last]
-        alone = all(len(people) <= 1 for people in frames)
+        alone = all(len(detections[frame]) <= 1 for frame in range(first, last))
         link = _link_alone if alone else _link_many
-        numbers.extend(link(frames, n_frames_lost, fresh))
+        numbers.extend(link((detections[frame] for frame in range(first, last)), n_frames_lost, fresh))
     return numbers
 
 
-def _link_alone(frames: list[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
+def _link_alone(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
     numbers = []
     last_box: Float32Array | None = None
     last_frame, number = 0, -1
@@ -94,7 +93,7 @@ def _near(first: Float32Array, second: Float32Array) -> bool:
     return bool(moved <= MAX_JUMP * width)
 
 
-def _link_many(frames: list[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
+def _link_many(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
     tracker = _new_tracker(n_frames_lost)
     known: dict[int, int] = {}
     numbers = []

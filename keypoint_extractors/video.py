@@ -37,7 +37,15 @@ _MAX_FAILED_IN_A_ROW = 50
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: `rgb` is uint8 [shape=(H, W, 3)], upright; `time_s` seconds from the start of the video."""
+    """One picture, scaled down where the reader was asked to.
+
+    Attributes
+    ----------
+    rgb : np.ndarray [shape=(H, W, 3)], uint8
+        Upright.
+    time_s : float
+        Seconds from the start of the video.
+    """
 
     rgb: UInt8Array
     time_s: float
@@ -77,6 +85,9 @@ class VideoReader:
     ----------
     path : Path
         A video file; addresses and scripts that name other files are refused.
+    picture_side : int or None
+        Pixels of the longer side that a picture needs: a larger one is scaled down by a whole number, to no less, in
+        the same step in which its colours are converted. None: pictures keep their size.
 
     Raises
     ------
@@ -84,7 +95,7 @@ class VideoReader:
         If the file is not there, is not a video, or yields no frame at all.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, picture_side: int | None = None) -> None:
         self.path = path
         if not path.exists():
             raise VideoError(f"{path}: no such file")
@@ -92,10 +103,18 @@ class VideoReader:
             raise VideoError(f"{path}: not a file")
         with _opened(path) as (_, stream):
             self.info = _info(path, stream)
+        larger = max(self.info.width, self.info.height)
+        self._reduction = max(1, larger // picture_side) if picture_side else 1
         self._n_decoded = 0
         self._n_kept = 0
         self._broke_off: str | None = None
         self._finished = False
+
+    @property
+    def reduction(self) -> tuple[float, float]:
+        """How many times as wide and as high the video is as the pictures given."""
+        width, height = (_reduced(side, self._reduction) for side in (self.info.width, self.info.height))
+        return self.info.width / width, self.info.height / height
 
     @property
     def coverage(self) -> Coverage:
@@ -111,6 +130,9 @@ class VideoReader:
 
         Needed is a frame that is the nearest to some thirtieth of a second: all of them up to 30 fps.
         """
+        from av.video.reformatter import VideoReformatter
+
+        self._converter: Any = VideoReformatter()
         before, waiting = -math.inf, None
         with _opened(self.path) as (container, stream):
             for time_s, picture in self._in_order(container, stream):
@@ -143,7 +165,17 @@ class VideoReader:
         high = min((time_s + after) / 2 * FPS, time_s * FPS + 0.5)
         if low == -math.inf or math.ceil(low) < high:
             self._n_kept += 1
-            yield Frame(_upright_rgb(picture, self.info.rotation), time_s)
+            yield Frame(self._upright_rgb(picture), time_s)
+
+    def _upright_rgb(self, picture: Any) -> UInt8Array:
+        """The picture's colours, scaled in the same step, turned upright."""
+        width, height = (_reduced(side, self._reduction) for side in (picture.width, picture.height))
+        interpolation = "AREA" if self._reduction > 1 else None
+        # One converter for all pictures: a picture's own would be set up anew for each.
+        rgb = self._converter.reformat(picture, width, height, "rgb24", interpolation=interpolation).to_ndarray()
+        if self.info.rotation:
+            rgb = np.ascontiguousarray(np.rot90(rgb, self.info.rotation // 90))
+        return np.asarray(rgb, dtype=np.uint8)
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         """Decoded pictures until the end; damage in the middle is skipped, and remembered."""
@@ -231,8 +263,5 @@ def _time_of(picture: Any, index: int, stream: Any) -> float:
     return index / rate
 
 
-def _upright_rgb(picture: Any, rotation: int) -> UInt8Array:
-    rgb = picture.to_ndarray(format="rgb24")
-    if rotation:
-        rgb = np.ascontiguousarray(np.rot90(rgb, rotation // 90))
-    return np.asarray(rgb, dtype=np.uint8)
+def _reduced(side: int, reduction: int) -> int:
+    return max(1, round(side / reduction))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
+from keypoint_extractors.regions import Region, reaches_edge, region_around
 from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, find_weights, load_pose_network
 from poseauth.arrays import Float32Array, UInt8Array
 from poseauth.errors import ExtractorError, ExtractorMissingError
@@ -30,8 +34,17 @@ MIN_PERSON_CONFIDENCE = 0.1
 IMAGE_SIZE = 640
 """Longer side of the network's input in pixels: what the published weights are trained at."""
 
-BATCH_SIZE = {"cuda": 32, "cpu": 4}
+BATCH_SIZE = {"cuda": 64, "cpu": 16}
 """Frames at once."""
+
+GROUP_FRAMES = 16
+"""Frames, half a second, of which the whole picture of the first is looked at, then the region of the people."""
+
+FRAMES_AHEAD = 64
+"""Frames that are collected before the network runs, so that the first pictures of several groups share a batch."""
+
+CLEAR_PERSON = 0.25
+"""Confidence from which somebody is not followed out of a region: what begins a track."""
 
 NMS_OVERLAP = 0.7
 """Intersection over union from which two boxes are one person: ultralytics' own limit for prediction."""
@@ -125,6 +138,7 @@ def _fingerprint(
             "image_size": image_size,
             "min_confidence": min_confidence,
             "min_person_confidence": min_person_confidence,
+            "group_frames": GROUP_FRAMES,
         },
     )
 
@@ -143,6 +157,9 @@ class YoloPose:
         "auto" (CUDA where there is a GPU), "cpu", or "cuda", with a number as in "cuda:1" for one of several.
     batch_size : int or None
         Frames at once; None takes BATCH_SIZE. It changes the speed and the memory, not the result.
+    n_threads : int or None
+        Cores to run on where the device is the CPU; None takes all. It changes the speed and the memory, not the
+        result beyond rounding.
     image_size : int
         Longer side of the network's input in pixels, a multiple of 32.
     min_confidence : float
@@ -169,6 +186,7 @@ class YoloPose:
         weights_dir: str | Path | None = None,
         device: str = "auto",
         batch_size: int | None = None,
+        n_threads: int | None = None,
         image_size: int = IMAGE_SIZE,
         min_confidence: float = MIN_CONFIDENCE,
         min_person_confidence: float = MIN_PERSON_CONFIDENCE,
@@ -183,8 +201,12 @@ class YoloPose:
             raise ValueError(f"image_size is {image_size}; a multiple of {network.stride} is needed")
         self._stride, self._end_to_end = network.stride, network.end_to_end
         self._half = self._device.type == "cuda"
-        self._model = _in_half_precision(network.model) if self._half else network.model
-        self._model.to(self._device)
+        model = (_in_half_precision(network.model) if self._half else network.model).to(self._device)
+        # Pictures side by side on one core each are done sooner than one after another on all. A network remembers the
+        # size of its last picture, so each thread has its own.
+        n_threads = 1 if self._half else (n_threads or usable_cores())
+        self._models = [model, *(copy.deepcopy(model) for _ in range(n_threads - 1))]
+        self._threads = ThreadPoolExecutor(n_threads, "yolo", None if self._half else _on_one_core)
         self._batch_size = batch_size or BATCH_SIZE[self._device.type]
         self._image_size = image_size
         self._min_confidence = float(min_confidence)
@@ -204,51 +226,80 @@ class YoloPose:
         return True
 
     @property
-    def batch_size(self) -> int:
-        """How many frames it likes at once."""
-        return self._batch_size
+    def group_frames(self) -> int:
+        """Frames of which it looks at the people alone but for the first and the last."""
+        return GROUP_FRAMES
+
+    @property
+    def picture_side(self) -> int:
+        """It sees no more than its input holds."""
+        return self._image_size
 
     @property
     def device(self) -> str:
         """Where it runs: "cpu", "cuda" or "cuda:1"."""
         return str(self._device)
 
-    def detect(self, frames: Sequence[UInt8Array], starts_shot: Sequence[bool]) -> list[Detections]:
-        """Find the people in frames of one size; frames do not know of one another.
+    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
+        """Find the people in groups of frames of one size, the most confident first; see `PoseEstimator.detect`.
 
-        Parameters
-        ----------
-        frames : sequence of np.ndarray [shape=(H, W, 3)], uint8
-            Upright RGB frames.
-        starts_shot : sequence of bool
-            One a frame; not used, since nothing is carried from frame to frame.
-
-        Returns
-        -------
-        list of Detections
-            One a frame, the most confident person first, in pixels of the frame.
+        Of a group's first frame the whole picture is looked at, of the others only the region of the people seen in it
+        (`keypoint_extractors.regions`); all of it where that region may not hold them.
 
         Raises
         ------
         ExtractorError
-            If the device's memory does not hold the batch.
+            If the device's memory does not hold a batch, or the device fails.
         """
-        found: list[Detections] = []
-        for start in range(0, len(frames), self._batch_size):
-            found.extend(self._detect_batch(frames[start : start + self._batch_size]))
-        return found
+        for some in _enough_groups(groups, max(FRAMES_AHEAD, self._batch_size)):
+            yield from self._detect_groups(some)
 
-    def _detect_batch(self, frames: Sequence[UInt8Array]) -> list[Detections]:
-        if self._model is None:
+    def _detect_groups(self, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
+        if not self._models:
             raise ValueError("this YoloPose is closed")
-        height, width = frames[0].shape[:2]
+        height, width = groups[0][0].shape[:2]
         box = letterbox(width, height, self._image_size, self._stride)
-        with self._translated_failures(len(frames)):
-            people = self._run(lay_into_input(frames, box))
-        return [self._to_frame(rows, box, width, height) for rows in people]
+        pictures = [lay_into_input(group, box) for group in groups]
+        people: dict[tuple[int, int], Float32Array] = {}
+        self._look(pictures, {(number, 0): None for number in range(len(groups))}, people)
+        regions = {
+            (number, i): region_around(people[number, 0][:, :4], box.padded, self._stride)
+            for number, group in enumerate(groups)
+            for i in range(1, len(group))
+        }
+        self._look(pictures, regions, people)
+        lost = [place for place, region in regions.items() if region and _lost(people[place], region, box.padded)]
+        self._look(pictures, dict.fromkeys(lost), people)
+        for place in lost:
+            regions[place] = None
+        return [
+            [self._to_frame(people[number, i], regions.get((number, i)), box, width, height) for i in range(len(group))]
+            for number, group in enumerate(groups)
+        ]
+
+    def _look(
+        self,
+        pictures: Sequence[UInt8Array],
+        places: Mapping[tuple[int, int], Region | None],
+        people: dict[tuple[int, int], Float32Array],
+    ) -> None:
+        """Run the network on frames, or regions of them, those of one size together; `people` takes what it finds."""
+        sizes: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        for place, region in places.items():
+            sizes.setdefault(region.shape if region else pictures[0].shape[1:3], []).append(place)
+        for same in sizes.values():
+            for first in range(0, len(same), self._batch_size):
+                batch = same[first : first + self._batch_size]
+                inputs = np.stack([_cut(pictures[number][i], places[number, i]) for number, i in batch])
+                with self._translated_failures(len(batch)):
+                    people.update(zip(batch, self._run(inputs), strict=True))
 
     def _run(self, pictures: UInt8Array) -> list[Float32Array]:
         """People of each picture as rows (left, top, right, bottom, score, class, 17 x (x, y, confidence))."""
+        shares = np.array_split(pictures, min(len(self._models), len(pictures)))
+        return [rows for some in self._threads.map(self._run_one, self._models, shares) for rows in some]
+
+    def _run_one(self, model: Any, pictures: UInt8Array) -> list[Float32Array]:
         import torch
 
         with torch.inference_mode():
@@ -257,7 +308,7 @@ class YoloPose:
                 pixels = pixels.pin_memory().to(self._device, non_blocking=True)
             # The layout of the memory stays that of the pictures, which convolutions are faster in.
             scaled = (pixels.permute(0, 3, 1, 2).half() if self._half else pixels.permute(0, 3, 1, 2).float()) / 255
-            prediction = self._model(scaled)
+            prediction = model(scaled)
             prediction = prediction[0] if isinstance(prediction, tuple | list) else prediction
             if not self._end_to_end:
                 prediction = _best_candidates(prediction)
@@ -280,8 +331,12 @@ class YoloPose:
         )
         return [np.asarray(rows.numpy()) for rows in people]
 
-    def _to_frame(self, rows: Float32Array, box: Letterbox, width: int, height: int) -> Detections:
-        gain, offset = np.array(box.gain, np.float32), np.array([box.left, box.top], np.float32)
+    def _to_frame(
+        self, rows: Float32Array, region: Region | None, box: Letterbox, width: int, height: int
+    ) -> Detections:
+        gain = np.array(box.gain, np.float32)
+        corner = (region.left, region.top) if region else (0, 0)
+        offset = np.array([box.left - corner[0], box.top - corner[1]], np.float32)
         boxes = (rows[:, :4].reshape(-1, 2, 2) - offset) / gain
         boxes = np.clip(boxes, 0, np.array([width, height], np.float32)).reshape(-1, 4).astype(np.float32)
         values = rows[:, _N_BOX_VALUES:].reshape(-1, N_COCO_KEYPOINTS, 3)
@@ -307,7 +362,8 @@ class YoloPose:
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
-        self._model = None
+        self._threads.shutdown()
+        self._models.clear()
         if self._half:
             import torch
 
@@ -363,6 +419,35 @@ def lay_into_input(frames: Sequence[UInt8Array], box: Letterbox) -> UInt8Array:
             frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
         picture[box.top : box.top + height, box.left : box.left + width] = frame
     return pictures
+
+
+def _on_one_core() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _lost(rows: Float32Array, region: Region, size: tuple[int, int]) -> bool:
+    """Whether nobody is seen in a region, or somebody who may go on beyond it."""
+    clear = rows[rows[:, 4] >= CLEAR_PERSON]
+    people = clear if len(clear) else rows
+    return not len(people) or reaches_edge(people[:, :4], region, size)
+
+
+def _cut(picture: UInt8Array, region: Region | None) -> UInt8Array:
+    return picture[region.top : region.bottom, region.left : region.right] if region else picture
+
+
+def _enough_groups(groups: Iterable[Sequence[UInt8Array]], n_frames: int) -> Iterator[list[Sequence[UInt8Array]]]:
+    """Several groups at a time, until they fill a batch."""
+    some: list[Sequence[UInt8Array]] = []
+    for group in groups:
+        some.append(group)
+        if sum(map(len, some)) >= n_frames:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _best_candidates(prediction: Any) -> Any:

@@ -31,18 +31,19 @@ class MeanBrightness:
     fingerprint = FINGERPRINT
     sees_many = True
 
-    def __init__(self, batch_size=4, fails_at=None):
-        self.batch_size = batch_size
-        self.batches = []
-        self.starts = []
+    picture_side = 640
+
+    def __init__(self, group_frames=4, fails_at=None):
+        self.group_frames = group_frames
+        self.groups = []
         self._fails_at = fails_at
 
-    def detect(self, frames, starts_shot):
-        self.batches.append(len(frames))
-        self.starts += starts_shot
-        if self._fails_at is not None and len(self.starts) > self._fails_at:
-            raise ExtractorError("the network failed")
-        return [self._person(frame) for frame in frames]
+    def detect(self, groups):
+        for group in groups:
+            self.groups.append(len(group))
+            if self._fails_at is not None and sum(self.groups) > self._fails_at:
+                raise ExtractorError("the network failed")
+            yield [self._person(frame) for frame in group]
 
     def _person(self, frame):
         height, width = frame.shape[:2]
@@ -85,16 +86,45 @@ def test_an_observation_holds_every_frame_shot_and_person(clip):
     seen = observe_video(clip, estimator)
     assert len(seen.timestamps_s) == len(seen.frame) == 90
     np.testing.assert_array_equal(np.flatnonzero(np.diff(seen.shot)), [29])
-    assert [i for i, starts in enumerate(estimator.starts) if starts] == [0, 30]
+    # Groups end at the cut.
+    assert estimator.groups == [4] * 7 + [2] + [4] * 15
     assert (seen.frame_width, seen.frame_height) == (320, 180)
     assert seen.extractor == FINGERPRINT
     assert len(seen.source_sha256) == 64
 
 
-def test_the_batch_size_does_not_change_what_is_seen(clip):
-    one, many = (observe_video(clip, MeanBrightness(batch_size=size)) for size in (1, 16))
+def test_the_size_of_the_groups_does_not_change_what_a_network_of_single_frames_sees(clip):
+    one, many = (observe_video(clip, MeanBrightness(group_frames=size)) for size in (1, 16))
     np.testing.assert_array_equal(one.keypoints, many.keypoints)
     np.testing.assert_array_equal(one.track, many.track)
+
+
+def test_a_network_that_needs_small_pictures_gets_them_and_answers_in_pixels_of_the_video(clip):
+    small = MeanBrightness()
+    small.picture_side = 100
+    small.sizes = set()
+    person = small._person
+
+    def measured(frame):
+        small.sizes.add(frame.shape)
+        return person(frame)
+
+    small._person = measured
+    seen = observe_video(clip, small)
+    assert small.sizes == {(60, 107, 3)}
+    assert (seen.frame_width, seen.frame_height) == (320, 180)
+    np.testing.assert_allclose(seen.boxes[0], [96, 0, 224, 180], rtol=1e-5)
+
+
+def test_a_group_is_asked_for_ahead_and_what_comes_back_keeps_its_order(clip):
+    class Ahead(MeanBrightness):
+        def detect(self, groups):
+            everything = [[self._person(frame) for frame in group] for group in groups]
+            yield from everything
+
+    ahead, one_by_one = observe_video(clip, Ahead()), observe_video(clip, MeanBrightness())
+    np.testing.assert_array_equal(ahead.keypoints, one_by_one.keypoints)
+    np.testing.assert_array_equal(ahead.shot, one_by_one.shot)
 
 
 def test_progress_ends_at_the_number_expected(clip):
@@ -106,7 +136,7 @@ def test_progress_ends_at_the_number_expected(clip):
 
 def test_a_network_that_fails_ends_the_decoding_thread(clip):
     with pytest.raises(ExtractorError, match="the network failed"):
-        observe_video(clip, MeanBrightness(batch_size=1, fails_at=3))
+        observe_video(clip, MeanBrightness(group_frames=1, fails_at=3))
     assert not [thread for thread in threading.enumerate() if thread.name == "decoder"]
 
 

@@ -134,7 +134,7 @@ def assert_agrees(found, boxes, keypoints, frame, min_confidence):
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (640, 360), (500, 720)], ids=str)
 def test_people_and_keypoints_are_those_of_ultralytics_own_predictor(rendered, size):
     frame = figure(*size, shift=-60)
-    (found,) = rendered.detect([frame], [True])
+    ((found,),) = rendered.detect([[frame]])
     # Its default runs the other head of YOLO26, which needs suppression; nms=False asks for the end-to-end one.
     limit = yolo_pose.MIN_PERSON_CONFIDENCE
     boxes, keypoints = predicted(RENDERED, frame, limit, imgsz=640, nms=False)
@@ -146,7 +146,7 @@ def test_people_and_keypoints_are_those_of_ultralytics_own_predictor(rendered, s
 
 @needs_weights
 def test_a_drawn_speaker_is_found_where_they_stand(rendered):
-    found = rendered.detect([figure(shift=-200), figure(shift=100)], [True, False])
+    found = [people for (people,) in rendered.detect([[figure(shift=-200)], [figure(shift=100)]])]
     centres = [people.boxes[0, [0, 2]].mean() for people in found]
     assert centres[0] == pytest.approx(440, abs=80)
     assert centres[1] == pytest.approx(740, abs=80)
@@ -158,7 +158,7 @@ def test_a_drawn_speaker_is_found_where_they_stand(rendered):
 @needs_weights
 def test_colours_are_read_as_rgb(rendered):
     frame = figure(shift=-60)
-    (right,), (wrong,) = rendered.detect([frame], [True]), rendered.detect([frame[..., ::-1].copy()], [True])
+    (right,), (wrong,) = rendered.detect([[frame], [frame[..., ::-1].copy()]])
     boxes, _ = predicted(RENDERED, frame, yolo_pose.MIN_PERSON_CONFIDENCE, imgsz=640, nms=False)
     assert np.abs(right.boxes[0] - boxes[0]).max() < 1
     assert len(wrong) != len(right) or not np.allclose(wrong.scores, right.scores)
@@ -167,13 +167,45 @@ def test_colours_are_read_as_rgb(rendered):
 @needs_weights
 def test_the_batch_does_not_change_the_result(rendered):
     frames = [figure(shift=shift) for shift in (-200, -90, 0, 45, 130)]
-    alone = [rendered.detect([frame], [False])[0] for frame in frames]
-    estimator = YoloPose(RENDERED, device="cpu", batch_size=3)
-    for one, batched in zip(alone, estimator.detect(frames, [False] * 5), strict=True):
+    groups = [frames[:4], frames[4:], frames[1:3]]
+    one_by_one = YoloPose(RENDERED, device="cpu", batch_size=1)
+    together = YoloPose(RENDERED, device="cpu", batch_size=7)
+    seen = [[people for group in some.detect(groups) for people in group] for some in (one_by_one, together)]
+    for one, batched in zip(*seen, strict=True):
         assert len(one) == len(batched)
         np.testing.assert_allclose(one.boxes, batched.boxes, atol=0.05)
         np.testing.assert_allclose(one.keypoints, batched.keypoints, atol=0.05)
         np.testing.assert_allclose(one.confidence, batched.confidence, atol=1e-4)
+
+
+@needs_weights
+def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, monkeypatch):
+    frames = [figure(shift=shift) for shift in (-60, -55, -48, -40, -35)]
+    looked_at = []
+    run = rendered._run
+    monkeypatch.setattr(rendered, "_run", lambda inputs: looked_at.append(inputs.shape) or run(inputs))
+    (group,) = rendered.detect([frames])
+    whole = [people for (people,) in rendered.detect([[frame] for frame in frames])]
+    assert looked_at[0][:3] == (1, 384, 640)
+    assert looked_at[1][0] == 4
+    assert looked_at[1][1] * looked_at[1][2] < 0.8 * 384 * 640
+    # These weights do not find the drawn figure in every frame.
+    found = [(people, alone) for people, alone in zip(group, whole, strict=True) if len(people) and len(alone)]
+    assert len(found) >= 3
+    for people, alone in found:
+        width = np.linalg.norm(alone.keypoints[0, R_SHOULDER] - alone.keypoints[0, L_SHOULDER])
+        away = np.linalg.norm(people.keypoints[0] - alone.keypoints[0], axis=-1) / width
+        assert np.nanmedian(away) < 0.02
+
+
+@needs_weights
+def test_who_leaves_the_region_is_looked_for_in_the_whole_picture(rendered):
+    """The group begins with the person on the left; then they are far on the right."""
+    frames = [figure(shift=shift) for shift in (-250, 220)]
+    ((_, people),) = rendered.detect([frames])
+    ((alone,),) = rendered.detect([[frames[1]]])
+    assert len(alone) > 0
+    np.testing.assert_allclose(people.boxes, alone.boxes, atol=0.1)
 
 
 @needs_weights
@@ -198,7 +230,7 @@ def test_every_generation_loads_and_agrees_with_the_predictor(untrained):
     name, path = untrained
     estimator = YoloPose(path, device="cpu", image_size=320, min_person_confidence=0.5)
     assert load_pose_network(path).end_to_end == name.startswith("yolo26")
-    (found,) = estimator.detect([noise()], [True])
+    ((found,),) = estimator.detect([[noise()]])
     boxes, keypoints = predicted(path, noise(), 0.5, imgsz=320, nms=False)
     assert_agrees(found, boxes, keypoints, noise(), yolo_pose.MIN_CONFIDENCE)
 
@@ -224,20 +256,20 @@ def test_the_fingerprint_is_known_before_the_network_is_loaded(small):
 def test_it_is_a_pose_estimator(small):
     estimator: PoseEstimator = YoloPose(small, device="cpu", image_size=64, batch_size=2)
     assert estimator.sees_many
-    assert estimator.batch_size == 2
     frames = [np.zeros((36, 64, 3), np.uint8)] * 5
-    found = estimator.detect(frames, [True, False, False, True, False])
-    assert len(found) == 5
+    groups = list(estimator.detect([frames[:3], frames[3:]]))
+    assert [len(group) for group in groups] == [3, 2]
+    found = [people for group in groups for people in group]
     for people in found:
         undetected = people.confidence == 0
         assert np.isnan(people.keypoints[undetected]).all()
         assert np.isfinite(people.keypoints[~undetected]).all()
         assert ((people.scores >= 0) & (people.scores <= 1)).all()
-    assert estimator.detect([], []) == []
+    assert list(estimator.detect([])) == []
     estimator.close()
     estimator.close()
     with pytest.raises(ValueError, match="closed"):
-        estimator.detect(frames, [False] * 5)
+        list(estimator.detect([frames]))
 
 
 @pytest.mark.parametrize(
@@ -288,8 +320,8 @@ def test_a_full_memory_names_the_batch(small, monkeypatch):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(estimator, "_run", full)
-    with pytest.raises(ExtractorError, match="batch smaller than 4"):
-        estimator.detect([np.zeros((36, 64, 3), np.uint8)], [True])
+    with pytest.raises(ExtractorError, match="batch smaller than 16"):
+        list(estimator.detect([[np.zeros((36, 64, 3), np.uint8)]]))
 
 
 @pytest.mark.parametrize(
@@ -315,7 +347,7 @@ def test_neither_detecting_nor_tracking_imports_torchvision(tmp_path):
         "frames = [np.random.default_rng(3).integers(0, 256, (192, 320, 3), dtype=np.uint8)] * 3\n"
         f"for path in {paths!r}:\n"
         "    estimator = YoloPose(path, device='cpu', image_size=320, min_person_confidence=0.5)\n"
-        "    found = estimator.detect(frames, [True, False, False])\n"
+        "    (found,) = estimator.detect([frames])\n"
         "    track_people(found, np.zeros(3, np.int32), 30.0)\n"
         "    assert max(map(len, found)) > 1, found\n"
         "assert 'torchvision' not in sys.modules\n"

@@ -1,0 +1,375 @@
+"""How fast, against what a user would write instead: the same work, one machine, one run, medians of several.
+
+Every piece of work runs in a process of its own, turn by turn with what it is held against. The clips are drawn by
+this script; with ../shared beside the project there is a YOLO network at hand that finds drawn people. Aims: 4 times
+the plain YOLO loop and 2 times the plain MediaPipe loop on two cores (3 times where half of the frames are not needed),
+15 and 5 times on a GPU, 30 times the method's own training (100 on a GPU), a minute of video verified in half a minute,
+memory that does not grow with the video, a folder as fast as the cores allow.
+
+    python benchmarks/speed.py --json out.json [--quick] [--only NAME]... [--weights FILE]
+
+On a machine with a GPU the same command adds the GPU's rows; it takes less than ten minutes with --quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import click
+import numpy as np
+import torch
+
+from keypoint_extractors.cores import usable_cores
+from keypoint_extractors.drawing.figure import LOOKS
+from keypoint_extractors.drawing.rendering import render_video
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from person_profiles.enrolment import Negative, enrol
+from person_profiles.store import ProfileStore
+from poseauth.keypoints import L_SHOULDER, R_SHOULDER
+
+ROOT = Path(__file__).resolve().parents[1]
+RENDERED_WEIGHTS = ROOT / "../shared/data/weights/yolo26n-pose-rendered.pt"
+TWELVE_WITHOUT_NECK = (0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+SAME_BOX = 0.5
+"""Intersection over union from which two boxes are one and the same person."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: `ratio` is how many times as fast (or large) the work is as what it is held against."""
+
+    work: str
+    against: str
+    ratio: float
+    aim: str
+    note: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the clips lie, and how much is measured."""
+
+    folder: Path
+    quick: bool
+    weights: Path | None
+    machine: str
+
+    @property
+    def repeats(self) -> int:
+        """Of each piece of work."""
+        return 1 if self.quick else 3
+
+    def row(self, work: str, against: str, ratio: float, aim: str, note: str) -> Row:
+        """A line for this machine."""
+        return Row(work, against, round(ratio, 3), aim, note, self.machine)
+
+    def clip(
+        self, name: str, seconds: float, *, fps: float = 30.0, speaker: int = 0, size: tuple[int, int] = (1280, 720)
+    ) -> Path:
+        """A drawn speech."""
+        path = self.folder / f"{name}.mp4"
+        if not path.exists():
+            width, height = size
+            sequence = speak(STYLES[speaker], duration_s=seconds, seed=100 + speaker, width=width, height=height)
+            render_video(sequence, path, look=LOOKS[speaker], fps=fps)
+        return path
+
+
+def task(name: str, **options: Any) -> dict[str, Any]:
+    """One piece of work in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {"PYTHONPATH": str(ROOT), "YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "false"}
+    with tempfile.TemporaryDirectory() as settings:
+        run = subprocess.run(
+            [sys.executable, str(ROOT / "benchmarks" / "speed_tasks.py"), name, json.dumps(options)],
+            env=environment | {"YOLO_CONFIG_DIR": settings},
+            capture_output=True,
+            text=True,
+        )
+    if run.returncode:
+        raise click.ClickException(f"{name} {options} failed:\n{run.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    return found
+
+
+def rates(bench: Bench, *sides: Callable[[], dict[str, Any]]) -> list[float]:
+    """Frames a second of each side, medians, turn by turn."""
+    measured: list[list[float]] = [[] for _ in sides]
+    for _ in range(bench.repeats):
+        for side, found in zip(sides, measured, strict=True):
+            result = side()
+            found.append(result["frames"] / result["seconds"])
+    return [statistics.median(found) for found in measured]
+
+
+def yolo(bench: Bench) -> Iterator[Row]:
+    """Extraction with a YOLO network, on the CPU and where there is one on a GPU."""
+    if bench.weights is None:
+        click.echo("yolo: no weights; give them with --weights", err=True)
+        return
+    clip, weights = str(bench.clip("yolo", 8 if bench.quick else 20)), str(bench.weights)
+    name = bench.weights.stem
+    plain, ours = rates(
+        bench,
+        lambda: task("plain_yolo", video=clip, weights=weights, keep=str(bench.folder / "plain.npz")),
+        lambda: task("extract", videos=[clip], extractor="yolo", weights=weights, device="cpu",
+                     keep=str(bench.folder / "ours.npz")),
+    )  # fmt: skip
+    median, high, share = agreement(bench.folder / "plain.npz", bench.folder / "ours.npz")
+    yield bench.row(
+        f"extraction, 720p30, CPU, {name}", "YOLO.predict(stream=True)", ours / plain, "4",
+        f"{ours:.1f} against {plain:.1f} frames/s; keypoints {median:.1f} % of the shoulder width apart (median), "
+        f"{high:.1f} % (95th percentile), in the {share:.0%} of frames in which both mean one person (aim 2 and 5 %)",
+    )  # fmt: skip
+    if not torch.cuda.is_available():
+        return
+    long = str(bench.clip("cuda", 30 if bench.quick else 120))
+    one, many, ours, limit = rates(
+        bench,
+        lambda: task("plain_yolo", video=long, weights=weights, device="cuda"),
+        lambda: task("plain_yolo", video=long, weights=weights, device="cuda", batch=32),
+        lambda: task("extract", videos=[long], extractor="yolo", weights=weights, device="cuda"),
+        lambda: task("decode", video=long),
+    )
+    for batch, plain, aim in ((1, one, "15"), (32, many, "5")):
+        yield bench.row(
+            f"extraction, 720p30, GPU, {name}", f"YOLO.predict, batch {batch}", ours / plain, aim,
+            f"{ours:.0f} against {plain:.0f} frames/s; decoding alone {limit:.0f}, of which {ours / limit:.0%} reached",
+        )  # fmt: skip
+
+
+def agreement(plain: Path, ours: Path) -> tuple[float, float, float]:
+    """How far the keypoints of the most confident person lie apart, in % of the shoulder width.
+
+    Median, 95th percentile, and the share of frames in which both are most confident of the same person.
+    """
+    theirs, found = np.load(plain), np.load(ours)
+    apart, same = [], 0
+    n_frames = min(len(theirs["points"]), int(found["n_frames"]))
+    for frame in range(n_frames):
+        rows = np.flatnonzero(found["frame"] == frame)
+        if not len(rows) or np.isnan(theirs["boxes"][frame]).any():
+            continue
+        best = rows[found["scores"][rows].argmax()]
+        if overlap(found["boxes"][best], theirs["boxes"][frame]) < SAME_BOX:
+            continue
+        same += 1
+        points = theirs["points"][frame, :11]
+        seen = found["confidence"][best][list(TWELVE_WITHOUT_NECK)] > 0
+        ours_points = found["keypoints"][best]
+        width = np.linalg.norm(ours_points[R_SHOULDER] - ours_points[L_SHOULDER])
+        distance = np.linalg.norm(ours_points[list(TWELVE_WITHOUT_NECK)] - points[:, :2], axis=1) / width
+        apart.append(distance[seen & np.isfinite(distance)])
+    everything = 100 * np.concatenate(apart)
+    return float(np.median(everything)), float(np.percentile(everything, 95)), same / n_frames
+
+
+def overlap(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    """Intersection over union of two boxes."""
+    shared = np.clip(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0, None).prod()
+    return float(shared / ((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod() - shared))
+
+
+def mediapipe(bench: Bench) -> Iterator[Row]:
+    """Extraction with MediaPipe."""
+    seconds = 10 if bench.quick else 30
+    for fps, aim in ((30.0, "2"), (60.0, "3")):
+        clip = str(bench.clip(f"mediapipe{fps:.0f}", seconds, fps=fps))
+        plain, ours, limit = rates(
+            bench,
+            lambda clip=clip: task("plain_mediapipe", video=clip),
+            lambda clip=clip: task("extract", videos=[clip], extractor="mediapipe"),
+            lambda clip=clip: task("decode", video=clip),
+        )
+        yield bench.row(
+            f"extraction, 720p{fps:.0f}, CPU, MediaPipe", "mp.solutions.pose over cv2.VideoCapture", ours / plain, aim,
+            f"{ours:.1f} against {plain:.1f} frames of the file a second; decoding alone {limit:.0f}",
+        )  # fmt: skip
+
+
+def enrolment(bench: Bench) -> Iterator[Row]:
+    """One training (no self-test on either side); the paper's 200 epochs from what two of them take."""
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        seconds, plain = [], []
+        for _ in range(bench.repeats):
+            found = task("train", recipe="default", device=device)
+            paper = task("train", recipe="paper", device=device, epochs=2)
+            seconds.append(found["seconds"])
+            plain.append(paper["seconds_an_epoch"] * paper["epochs_of_the_recipe"])
+        ours, theirs = statistics.median(seconds), statistics.median(plain)
+        yield bench.row(
+            f"learning one person, default recipe, {device}", "the method's recipe, batch 1, 200 epochs",
+            theirs / ours, "30" if device == "cpu" else "100",
+            f"{ours:.0f} s against {theirs:.0f} s (from 2 epochs); unseen speeches: the person "
+            f"{found['score_of_the_person']:.2f}, the highest of five others {found['highest_score_of_another']:.2f}",
+        )  # fmt: skip
+
+
+def profile_home(bench: Bench, extractor_of: Path | None) -> Path:
+    """A store with a small profile of the first speaker, by the keypoints of MediaPipe where a clip is given."""
+    from dataclasses import replace
+
+    from keypoint_extractors.registry import choose_extractor
+    from poseauth.recipes import RECIPES
+
+    home = bench.folder / ("profiles-seen" if extractor_of else "profiles")
+    if home.exists():
+        return home
+    own = [speak(STYLES[0], duration_s=30.0, seed=take) for take in range(2)]
+    others = [speak(style, duration_s=30.0, seed=7) for style in STYLES[1:3]]
+    if extractor_of:
+        fingerprint = choose_extractor("mediapipe").fingerprint
+        own, others = (
+            [replace(one, provenance=replace(one.provenance, extractor=fingerprint)) for one in some]
+            for some in (own, others)
+        )
+    recipe = RECIPES["default"]
+    recipe = replace(recipe, training=replace(recipe.training, min_steps=20, stride_frames=150))
+    negatives = [Negative(one, str(number), "impostor") for number, one in enumerate(others)]
+    profile = enrol("speaker", own, negatives, recipe=recipe, allow_weak=True)
+    ProfileStore(home).save(profile, own)
+    return home
+
+
+def command(bench: Bench, *arguments: str) -> float:
+    """Seconds of a poseauth command from a cold start."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from cli.main import main; main()"
+    started = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=bench.folder, capture_output=True, text=True,
+        env=os.environ | {"HOME": str(bench.folder)},
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    if run.returncode:
+        raise click.ClickException(f"poseauth {' '.join(arguments)} failed:\n{run.stderr[-2000:]}")
+    return seconds
+
+
+def verification(bench: Bench) -> Iterator[Row]:
+    """`verify` of a minute, cold; of kept keypoints; and the help."""
+    length = 20.0 if bench.quick else 60.0
+    clip = bench.clip("verify", length)
+    home = profile_home(bench, clip)
+    options = ("verify", str(clip), "--person", "speaker", "--home", str(home))
+    cold = statistics.median(command(bench, *options, "--no-cache") for _ in range(bench.repeats))
+    yield bench.row(
+        f"verify, {length:.0f} s of 720p30, MediaPipe, cold", "its own length", cold / length, "below 0.5",
+        f"{cold:.1f} s, interpreter and imports included",
+    )  # fmt: skip
+    command(bench, *options)
+    kept = statistics.median(command(bench, *options) for _ in range(max(3, bench.repeats)))
+    bare = statistics.median(_seconds_of(bench, "import torch") for _ in range(max(3, bench.repeats)))
+    yield bench.row(
+        "verify, keypoints kept", "2 s", kept / 2.0, "below 1", f"{kept:.2f} s, of which importing torch {bare:.2f} s"
+    )
+    helped = statistics.median(command(bench, "--help") for _ in range(5))
+    yield bench.row("poseauth --help", "0.3 s", helped / 0.3, "below 1", f"{helped:.2f} s")
+
+
+def _seconds_of(bench: Bench, program: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=bench.folder)
+    return time.perf_counter() - started
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Peak memory of everything but the network, for a short and a long clip of one picture size."""
+    home = profile_home(bench, None)
+    short_s, n_times = (30.0, 12) if bench.quick else (180.0, 60)
+    short = bench.clip("short", short_s, size=(320, 180))
+    long = repeated(short, bench.folder / "long.mp4", n_times)
+    small, large = (task("memory", video=str(path), profile_home=str(home)) for path in (short, long))
+    yield bench.row(
+        f"peak memory, a clip of {short_s * n_times / 60:.0f} min", f"a clip of {short_s / 60:g} min",
+        large["peak_mb"] / small["peak_mb"], "below 1.1",
+        f"{large['peak_mb']:.0f} against {small['peak_mb']:.0f} MB, the pose network left out; "
+        f"{large['frames']} frames in {large['seconds']:.0f} s",
+    )  # fmt: skip
+
+
+def repeated(source: Path, path: Path, n_times: int) -> Path:
+    """The same video so many times in a row, its packets copied."""
+    with av.open(str(path), "w") as output:
+        target: Any = None
+        offset = 0
+        for _ in range(n_times):
+            with av.open(str(source)) as container:
+                stream = container.streams.video[0]
+                if target is None:
+                    target = output.add_stream_from_template(stream)
+                end = 0
+                for packet in container.demux(stream):
+                    if packet.dts is None:
+                        continue
+                    end = max(end, packet.pts + (packet.duration or 0))
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, target
+                    output.mux(packet)
+                offset += end
+    return path
+
+
+def folder(bench: Bench) -> Iterator[Row]:
+    """A folder of short clips: all cores against one group of frames at a time."""
+    clips = [str(bench.clip(f"folder{i}", 4.0, speaker=i % len(STYLES))) for i in range(8 if bench.quick else 32)]
+    one, all_cores = rates(
+        bench,
+        lambda: task("extract", videos=clips, extractor="mediapipe", workers=1),
+        lambda: task("extract", videos=clips, extractor="mediapipe"),
+    )
+    cores = usable_cores()
+    yield bench.row(
+        f"extraction, {len(clips)} clips of 4 s, MediaPipe, {cores} cores", "one network at a time", all_cores / one,
+        f"near {cores}", f"{all_cores:.1f} against {one:.1f} frames/s; decoding has a core beside the one network too",
+    )  # fmt: skip
+
+
+WORK: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    work.__name__: work for work in (yolo, mediapipe, enrolment, verification, memory, folder)
+}
+
+
+def machine() -> str:
+    """Processor, cores and GPU, in words."""
+    names = [
+        line.split(":")[1].strip()
+        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
+        if line.startswith("model name")
+    ]
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{names[0] if names else platform.processor()}, {usable_cores()} cores{gpu}, torch {torch.__version__}"
+
+
+@click.command(help=__doc__)
+@click.option("--json", "out", type=click.Path(path_type=Path))
+@click.option("--quick", is_flag=True, help="Short clips, each once: shows that it runs, and what a GPU does.")
+@click.option("--only", multiple=True, type=click.Choice(list(WORK)), help="Some of the work.")
+@click.option("--weights", type=click.Path(exists=True, path_type=Path), help="A YOLO pose network.")
+def main(out: Path | None, quick: bool, only: tuple[str, ...], weights: Path | None) -> None:
+    weights = weights or (RENDERED_WEIGHTS if RENDERED_WEIGHTS.is_file() else None)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(Path(place), quick, weights and weights.resolve(), machine())
+        click.echo(bench.machine)
+        for name in only or WORK:
+            for row in WORK[name](bench):
+                rows.append(row)
+                click.echo(f"{row.work} / {row.against}: {row.ratio:.2f} (aim {row.aim})\n    {row.note}")
+    if out:
+        out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
