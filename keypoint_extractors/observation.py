@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol, overload
 
 import numpy as np
@@ -78,11 +79,9 @@ class DetectionLog(Sequence[Detections]):
     def arrays(self) -> tuple[Float32Array, ...]:
         """Boxes, scores, keypoints and confidence of all detections, as in Detections, a row each."""
         if self._joined is None:
-            empty = no_detections()
-            first = (empty.boxes, empty.scores, empty.keypoints, empty.confidence)
-            self._joined = tuple(np.concatenate([none, *kept]) for none, kept in zip(first, self._arrays, strict=True))
-            for kept, joined in zip(self._arrays, self._joined, strict=True):
-                kept[:] = [joined]
+            for kept in self._arrays:  # one after another, so that little is there twice
+                kept[:] = [np.concatenate(kept)]
+            self._joined = tuple(kept[0] for kept in self._arrays)
         return self._joined
 
     def __len__(self) -> int:
@@ -210,7 +209,7 @@ class Observation:
 
 def observation_from(
     detections: DetectionLog,
-    tracks: Sequence[Int32Array],
+    tracks: Iterable[Int32Array],
     timestamps_s: Float64Array,
     shot: Int32Array,
     *,
@@ -227,7 +226,7 @@ def observation_from(
     ----------
     detections : DetectionLog, T long
         The people of each frame.
-    tracks : sequence of np.ndarray [shape=(P,)], int32, T long
+    tracks : iterable of np.ndarray [shape=(P,)], int32, T long
         The number of the tracked person of each of them.
     timestamps_s, shot : np.ndarray [shape=(T,)]
         As in Observation.
@@ -239,7 +238,7 @@ def observation_from(
         timestamps_s=timestamps_s,
         shot=shot,
         frame=np.repeat(np.arange(len(detections), dtype=np.int32), detections.n_people),
-        track=np.concatenate([np.zeros(0, np.int32), *tracks]),
+        track=np.fromiter(chain.from_iterable(tracks), np.int32),
         boxes=boxes,
         scores=scores,
         keypoints=keypoints,

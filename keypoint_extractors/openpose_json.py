@@ -285,5 +285,5 @@ def _tracks(detections: Sequence[Detections], numbers: Int32Array | Any, fps: fl
         filled.extend([no_detections()] * (min(int(gap) - 1, longest)))
         places.append(len(filled))
         filled.append(people)
-    tracks = track_people(filled, np.zeros(len(filled), np.int32), fps)
+    tracks = list(track_people(filled, np.zeros(len(filled), np.int32), fps))
     return [tracks[place] for place in places]

@@ -28,7 +28,7 @@ MATCH_DISTANCE = 0.8
 better is there, what may begin one, and one minus the overlap times the score up to which a box is the track's."""
 
 
-def track_people(detections: Sequence[Detections], shot: Int32Array, fps: float) -> list[Int32Array]:
+def track_people(detections: Sequence[Detections], shot: Int32Array, fps: float) -> Iterator[Int32Array]:
     """Number the people in every frame.
 
     A shot in which some frame has two people or more goes through ultralytics' BYTETracker (Kalman prediction and
@@ -48,7 +48,7 @@ def track_people(detections: Sequence[Detections], shot: Int32Array, fps: float)
 
     Returns
     -------
-    list of np.ndarray [shape=(P,)], int32
+    iterator of np.ndarray [shape=(P,)], int32
         One a frame: the number of each detection, from 0 on, no number twice in a frame or in two shots.
 
     Raises
@@ -60,31 +60,30 @@ def track_people(detections: Sequence[Detections], shot: Int32Array, fps: float)
         raise ValueError(f"{len(detections)} frames of detections do not fit {len(shot)} numbers of shots")
     if not fps > 0:
         raise ValueError(f"fps is {fps}; it must be above 0")
-    n_frames_lost = max(1, round(LOST_S * fps))
+    return _tracks(detections, shot, max(1, round(LOST_S * fps)))
+
+
+def _tracks(detections: Sequence[Detections], shot: Int32Array, n_frames_lost: int) -> Iterator[Int32Array]:
     starts = np.flatnonzero(np.diff(shot)) + 1
-    numbers: list[Int32Array] = []
     fresh = count()
     for first, last in zip([0, *starts], [*starts, len(shot)], strict=True):
         alone = all(len(detections[frame]) <= 1 for frame in range(first, last))
         link = _link_alone if alone else _link_many
-        numbers.extend(link((detections[frame] for frame in range(first, last)), n_frames_lost, fresh))
-    return numbers
+        yield from link((detections[frame] for frame in range(first, last)), n_frames_lost, fresh)
 
 
-def _link_alone(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
-    numbers = []
+def _link_alone(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> Iterator[Int32Array]:
     last_box: Float32Array | None = None
     last_frame, number = 0, -1
     for index, people in enumerate(frames):
         if not len(people):
-            numbers.append(np.zeros(0, np.int32))
+            yield np.zeros(0, np.int32)
             continue
         box = people.boxes[0]
         if last_box is None or index - last_frame > n_frames_lost or not _near(last_box, box):
             number = next(fresh)
         last_box, last_frame = box, index
-        numbers.append(np.array([number], np.int32))
-    return numbers
+        yield np.array([number], np.int32)
 
 
 def _near(first: Float32Array, second: Float32Array) -> bool:
@@ -93,10 +92,9 @@ def _near(first: Float32Array, second: Float32Array) -> bool:
     return bool(moved <= MAX_JUMP * width)
 
 
-def _link_many(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> list[Int32Array]:
+def _link_many(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator[int]) -> Iterator[Int32Array]:
     tracker = _new_tracker(n_frames_lost)
     known: dict[int, int] = {}
-    numbers = []
     for people in frames:
         tracker.update(_Boxes(people.boxes, people.scores))
         numbered = np.full(len(people), -1, np.int32)
@@ -108,8 +106,7 @@ def _link_many(frames: Iterable[Detections], n_frames_lost: int, fresh: Iterator
                 numbered[int(track.idx)] = known[track.track_id]
         for row in np.flatnonzero(numbered < 0):
             numbered[row] = next(fresh)
-        numbers.append(numbered)
-    return numbers
+        yield numbered
 
 
 def _new_tracker(n_frames_lost: int) -> Any:

@@ -208,7 +208,8 @@ class VideoReader:
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     import av
 
-    av.logging.set_level(av.logging.PANIC)
+    # PyAV's logging stays off, as it is: with any level set, FFmpeg's threads wait for the interpreter to report an
+    # error, while the interpreter, closing the file, waits for them.
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     try:
         container = av.open(str(path.resolve()), options=options)

@@ -15,7 +15,6 @@ from poseauth.recipes import Recipe, TrainingOptions
 from poseauth.scoring import WindowScorer
 from poseauth.surrogates import chimeras, surrogate_impostors
 from poseauth.training import Epoch, LabelledWindows, train
-from poseauth.viewpoints import turned
 from poseauth.whitening import WhitenedCosine
 from poseauth.windows import Windows
 
@@ -126,9 +125,7 @@ def _lesson(
         mixed, heads = chimeras(people, n_mixed, rng=rng)
         parts += [mixed[heads == head] for head in np.unique(heads)]
     labels = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).astype(np.int32)
-    seen = [np.concatenate(parts)]
-    seen += [np.concatenate([turned(part, rng=rng) for part in parts]) for _ in range(options.viewpoints)]
-    return LabelledWindows(np.concatenate(seen), np.tile(labels, len(seen)))
+    return LabelledWindows(np.concatenate(parts), labels)
 
 
 def _validation(own: Sequence[Clip], others: Sequence[Clip]) -> LabelledWindows:

@@ -83,8 +83,6 @@ class TrainingOptions:
     chimeras : float
         Windows of mixed bodies, as a share of all windows, that are made and learnt as further people, one for each
         head; 0: none.
-    viewpoints : int
-        Copies of every window, mixed ones too, as other cameras might have seen them, that are learnt beside it.
     validation : float
         Share of the person's and of the others' videos, 0 to 0.5, on which the best epoch is chosen; whole videos only.
         0: the weights are those of the last epoch.
@@ -102,7 +100,6 @@ class TrainingOptions:
     clip_norm: float = 0.25
     balanced: bool = True
     chimeras: float = 0.5
-    viewpoints: int = 2
     validation: float = 0.0
     folds: int = 3
 
@@ -116,8 +113,6 @@ class TrainingOptions:
             raise ValueError(f"validation is {self.validation}; a share from 0 to 0.5 is needed")
         if not 0 <= self.chimeras <= 10:
             raise ValueError(f"chimeras is {self.chimeras}; a share from 0 to 10 is needed")
-        if not 0 <= self.viewpoints <= 10:
-            raise ValueError(f"viewpoints is {self.viewpoints}; 0 to 10 are needed")
         if self.folds < 0 or self.folds == 1:
             raise ValueError(f"folds is {self.folds}; 0 or at least 2 are needed")
 
@@ -149,7 +144,6 @@ RECIPES: Mapping[str, Recipe] = {
             clip_norm=0.25,
             balanced=False,
             chimeras=0.0,
-            viewpoints=0,
             validation=0.1,
         ),
     ),

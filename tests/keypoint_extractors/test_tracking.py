@@ -41,7 +41,7 @@ def test_rows_that_swap_do_not_swap_the_people():
     for index in range(60):
         left, right = box(200 + index), box(800 - index)
         frames.append(detections(left, right) if index % 3 else detections(right, left))
-    numbers = track_people(frames, one_shot(frames), 30.0)
+    numbers = list(track_people(frames, one_shot(frames), 30.0))
     of_left = {number[0 if index % 3 else 1] for index, number in enumerate(numbers)}
     of_right = {number[1 if index % 3 else 0] for index, number in enumerate(numbers)}
     assert len(of_left) == len(of_right) == 1
@@ -52,7 +52,7 @@ def test_rows_that_swap_do_not_swap_the_people():
 def test_a_cut_gives_everybody_a_new_number(n_people):
     frames = [detections(*[box(200 + 400 * person) for person in range(n_people)])] * 20
     shot = np.repeat([0, 3], 10).astype(np.int32)
-    numbers = track_people(frames, shot, 30.0)
+    numbers = list(track_people(frames, shot, 30.0))
     before, after = (set(np.concatenate(part).tolist()) for part in (numbers[:10], numbers[10:]))
     assert len(before) == len(after) == n_people
     assert not before & after
@@ -66,27 +66,27 @@ def test_every_detection_has_a_number_and_none_twice_in_a_frame():
         boxes = [box(*rng.uniform(100, 900, 2)) for _ in range(n_people)]
         frames.append(detections(*boxes, scores=rng.uniform(0, 1, n_people)) if boxes else no_detections())
     shot = np.repeat(np.arange(4), 20).astype(np.int32)
-    numbers = track_people(frames, shot, 30.0)
+    numbers = list(track_people(frames, shot, 30.0))
     for people, number in zip(frames, numbers, strict=True):
         assert number.dtype == np.int32
         assert number.shape == (len(people),)
         assert (number >= 0).all()
         assert len(set(number.tolist())) == len(number)
-    again = track_people(frames, shot, 30.0)
+    again = list(track_people(frames, shot, 30.0))
     assert all((first == second).all() for first, second in zip(numbers, again, strict=True))
 
 
 def test_boxes_that_are_empty_or_not_finite_get_a_number_of_their_own():
     odd = [(5.0, 5.0, 5.0, 50.0), (np.nan, 0.0, 10.0, 10.0)]
     frames = [detections(box(200), box(600), *odd)] * 10
-    numbers = np.array(track_people(frames, one_shot(frames), 30.0))
+    numbers = np.array(list(track_people(frames, one_shot(frames), 30.0)))
     assert len(np.unique(numbers[:, :2])) == 2
     assert len(np.unique(numbers[:, 2:])) == 20
 
 
 def test_a_second_person_has_one_number_from_their_first_frame_on():
     frames = [detections(box(200))] * 5 + [detections(box(200), box(700))] * 10
-    numbers = track_people(frames, one_shot(frames), 30.0)
+    numbers = list(track_people(frames, one_shot(frames), 30.0))
     assert len({number[1] for number in numbers[5:]}) == 1
 
 
@@ -96,7 +96,7 @@ def test_a_person_lost_for_less_than_a_second_keeps_the_number(others):
         frames = [detections(box(200), *others)] * 20
         frames += [detections(*others) if others else no_detections()] * n_frames
         frames += [detections(box(200), *others)] * 20
-        numbers = track_people(frames, one_shot(frames), 30.0)
+        numbers = list(track_people(frames, one_shot(frames), 30.0))
         return numbers[0][0], numbers[-1][0]
 
     before, after = lost_for(20)
@@ -107,7 +107,7 @@ def test_a_person_lost_for_less_than_a_second_keeps_the_number(others):
 
 def test_a_lone_detection_that_jumps_is_another_person():
     frames = [detections(box(200))] * 5 + [detections(box(290))] * 5 + [detections(box(600))] * 5
-    numbers = np.concatenate(track_people(frames, one_shot(frames), 30.0))
+    numbers = np.concatenate(list(track_people(frames, one_shot(frames), 30.0)))
     assert numbers.tolist() == [0] * 10 + [1] * 5
 
 
@@ -131,7 +131,7 @@ def test_a_missing_tracker_is_said_so(monkeypatch):
     monkeypatch.setattr(tracking, "import_ultralytics", missing)
     frames = [detections(box(200), box(700))]
     with pytest.raises(ExtractorMissingError, match=r"two people.*lap"):
-        track_people(frames, one_shot(frames), 30.0)
+        list(track_people(frames, one_shot(frames), 30.0))
 
 
 def test_lengths_and_rates_are_checked():
@@ -139,7 +139,7 @@ def test_lengths_and_rates_are_checked():
         track_people([no_detections()], np.zeros(2, np.int32), 30.0)
     with pytest.raises(ValueError, match="fps"):
         track_people([], np.zeros(0, np.int32), 0.0)
-    assert track_people([], np.zeros(0, np.int32), 30.0) == []
+    assert list(track_people([], np.zeros(0, np.int32), 30.0)) == []
 
 
 def two_people():
@@ -158,7 +158,7 @@ def two_people():
 @pytest.mark.skipif(not TWO_PEOPLE.is_file(), reason="../shared/data/keypoints/yolo_two_people.csv is missing")
 def test_two_real_people_whose_rows_swap_stay_themselves():
     frames = two_people()
-    numbers = track_people(frames, one_shot(frames), 30.0)
+    numbers = list(track_people(frames, one_shot(frames), 30.0))
     centres = [(people.boxes[:, :2] + people.boxes[:, 2:]) / 2 for people in frames]
     row_of_left = [int(np.argmin(centre[:, 0])) for centre in centres if len(centre) > 1]
     assert 0.1 < np.mean(row_of_left) < 0.9, "the recording must have swaps for this test to mean anything"

@@ -136,3 +136,13 @@ def test_sound_alone_is_refused(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(VideoError, match="no video stream"):
         VideoReader(path)
+
+
+def test_a_decoder_thread_never_waits_for_the_interpreter(tmp_path):
+    """With PyAV's log on at any level, leaving a video in the middle hung now and then, and for ever."""
+    import av.logging
+
+    clip = grey_video(tmp_path / "clip.mp4", np.arange(60) / 30)
+    for _ in range(10):
+        next(iter(VideoReader(clip)))
+    assert av.logging.get_level() is None

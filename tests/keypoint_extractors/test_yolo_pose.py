@@ -348,7 +348,7 @@ def test_neither_detecting_nor_tracking_imports_torchvision(tmp_path):
         f"for path in {paths!r}:\n"
         "    estimator = YoloPose(path, device='cpu', image_size=320, min_person_confidence=0.5)\n"
         "    (found,) = estimator.detect([frames])\n"
-        "    track_people(found, np.zeros(3, np.int32), 30.0)\n"
+        "    assert len(list(track_people(found, np.zeros(3, np.int32), 30.0))) == 3\n"
         "    assert max(map(len, found)) > 1, found\n"
         "assert 'torchvision' not in sys.modules\n"
     )

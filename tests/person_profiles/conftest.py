@@ -53,7 +53,6 @@ def tiny_recipe(**training):
         "batch_size": 16,
         "learning_rate": 1e-2,
         "chimeras": 0.0,
-        "viewpoints": 0,
         **training,
     }
     return Recipe("tiny", Architecture(hidden=8, layers=1, dropout=0.0), TrainingOptions(**options))

@@ -118,14 +118,6 @@ def test_chimeras_are_further_people(lessons, placed, tiny):
     assert set(mixed) == {3, 4, 5}
 
 
-def test_other_viewpoints_are_of_the_same_people(lessons, placed, tiny):
-    own, negatives = placed(3, "ab")
-    enrol("Ada", own, negatives, recipe=tiny(folds=0, viewpoints=2), allow_weak=True)
-    (lesson,) = lessons.taught
-    labels = [label for classes in lesson.values() for label in classes]
-    assert [labels.count(label) for label in (0, 1, 2)] == [9 * N_WINDOWS, 3 * N_WINDOWS, 3 * N_WINDOWS]
-
-
 def test_the_epoch_is_chosen_on_whole_videos_of_both_sides_that_are_not_learnt_from(lessons, placed, tiny):
     own, negatives = placed(4, "abcd")
     enrol("Ada", own, negatives, recipe=tiny(folds=0, validation=0.25), allow_weak=True)

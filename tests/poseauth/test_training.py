@@ -235,7 +235,7 @@ def test_the_papers_recipe_has_the_papers_numbers():
     assert (options.learning_rate, options.halve_every, options.weight_decay) == (1e-2, 30, 1e-4)
     assert (options.clip_norm, options.batch_size, options.epochs, options.min_steps) == (0.25, 1, 200, 0)
     assert (options.stride_frames, options.validation) == (150, 0.1)
-    assert (options.chimeras, options.viewpoints, options.balanced) == (0.0, 0, False)
+    assert (options.chimeras, options.balanced) == (0.0, False)
 
 
 def test_every_recipe_goes_by_its_own_name():
@@ -255,7 +255,6 @@ def test_every_recipe_goes_by_its_own_name():
         ({"validation": 0.6}, "validation is 0.6; a share from 0 to 0.5"),
         ({"validation": -0.1}, "validation is -0.1; a share from 0 to 0.5"),
         ({"chimeras": -0.1}, "chimeras is -0.1; a share from 0 to 10"),
-        ({"viewpoints": 11}, "viewpoints is 11; 0 to 10"),
         ({"folds": 1}, "folds is 1; 0 or at least 2"),
     ],
 )
