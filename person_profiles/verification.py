@@ -20,6 +20,9 @@ from poseauth.scoring import WindowScorer, scorer_from_arrays
 from poseauth.surrogates import mirror_images
 from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
 
+_MIRRORED_AT_ONCE = 256
+"""Windows."""
+
 
 def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
     """What scores windows by the profile; load it once for many clips.
@@ -186,7 +189,10 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
     """
     if profile.calibrated is None or (clip.likelihood and clip.likelihood.speaks_for):
         return decision  # as it is, it moves like the person: no mirror is needed to explain that
-    turned = profile.calibrated.mirrored.of_clip(float(scorer(mirror_images(clip.windows.keypoints)).mean()))
+    # Some at a time: a second copy of hours of windows would be hundreds of MB.
+    parts = np.array_split(clip.windows.keypoints, math.ceil(len(clip.windows) / _MIRRORED_AT_ONCE))
+    scores = np.concatenate([scorer(mirror_images(part)) for part in parts])
+    turned = profile.calibrated.mirrored.of_clip(float(scores.mean()))
     if not turned.speaks_for:
         return decision
     name = profile.name

@@ -43,8 +43,6 @@ BONE_PERCENTILES = (50.0, 95.0)
 """The 95th is a limb seen in a plane that is no longer foreshortened."""
 N_MOVEMENT_STATISTICS = 762
 """Of `movement_statistics`."""
-_AT_ONCE = 128
-"""Windows of which the intermediate arrays are held together: some 50 MB, however long the clip."""
 _SMALLEST = 1e-4
 """Torso sizes below which an amplitude counts as none, so that its logarithm stays finite."""
 
@@ -80,12 +78,6 @@ def movement_statistics(windows: Float32Array) -> Float64Array:
 
     Seen from the neck in torso sizes, so that neither the place in the frame nor the size of the picture is left.
     """
-    parts = [np.zeros((0, N_MOVEMENT_STATISTICS))]
-    parts += [_statistics_of(windows[first : first + _AT_ONCE]) for first in range(0, len(windows), _AT_ONCE)]
-    return np.concatenate(parts)
-
-
-def _statistics_of(windows: Float32Array) -> Float64Array:
     series = _flat(to_torso(windows))
     steps = np.diff(series, axis=1)
     return np.concatenate(

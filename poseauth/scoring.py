@@ -16,6 +16,8 @@ from poseauth.whitening import WhitenedCosine
 
 NETWORK_SHARE = 0.2
 """Weight of the network's probability beside the cosine: it spreads about five times as widely over clips."""
+_AT_ONCE = 64
+"""Windows scored together: more would be memory that grows with the clip."""
 _NETWORK, _STATISTICS = "network.", "statistics."
 
 
@@ -47,6 +49,11 @@ class WindowScorer:
         np.ndarray [shape=(N,)], float64
             The cosine, -1 to 1, plus a fifth of the network's probability; that probability alone without statistics.
         """
+        parts = [np.zeros(0)]
+        parts += [self._score(windows[first : first + _AT_ONCE]) for first in range(0, len(windows), _AT_ONCE)]
+        return np.concatenate(parts)
+
+    def _score(self, windows: Float32Array) -> Float64Array:
         probability = score_windows(self.network, windows).astype(np.float64)
         if self.statistics is None:
             return probability

@@ -65,8 +65,9 @@ class Speech:
 
         strength = PchipInterpolator(self.beat_times_s, self.beat_strengths)(times_s)
         gate = np.zeros_like(times_s)
-        for start, end in self.phrases_s:
-            gate += 1 / (1 + np.exp(-(times_s - start) / ONSET_S)) - 1 / (1 + np.exp(-(times_s - end) / ONSET_S))
+        with np.errstate(over="ignore"):  # long before an onset the exponential is infinite, and the gate rightly 0
+            for start, end in self.phrases_s:
+                gate += 1 / (1 + np.exp(-(times_s - start) / ONSET_S)) - 1 / (1 + np.exp(-(times_s - end) / ONSET_S))
         return np.asarray(strength * gate)
 
     def gaze(self, times_s: Float64Array) -> Float64Array:
