@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -154,6 +157,26 @@ def test_blazepose_left_in_the_middle_can_be_asked_again_and_closed_twice(clip):
     np.testing.assert_array_equal(first[0].keypoints, again[0].keypoints)
     estimator.close()
     estimator.close()
+
+
+def test_what_python_says_on_stderr_comes_through_again_after_threads_silenced_what_is_native(capfd):
+    pytest.importorskip("mediapipe")
+    from keypoint_extractors.blazepose import _NativeLogs
+
+    logs, both_in = _NativeLogs(), threading.Barrier(2)
+
+    def silence():
+        with logs.silenced():
+            both_in.wait()
+            os.write(2, b"native noise")
+
+    threads = [threading.Thread(target=silence) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def lacking(message):

@@ -146,3 +146,25 @@ def test_a_decoder_thread_never_waits_for_the_interpreter(tmp_path):
     for _ in range(10):
         next(iter(VideoReader(clip)))
     assert av.logging.get_level() is None
+
+
+@pytest.mark.parametrize(
+    ("picture_side", "size"),
+    [(None, (180, 320)), (640, (180, 320)), (161, (180, 320)), (160, (90, 160)), (100, (60, 107))],
+)
+def test_pictures_are_scaled_down_by_a_whole_number_to_no_less_than_is_needed(tmp_path, picture_side, size):
+    clip = render_video(speak(STYLES[0], duration_s=0.2, seed=1, width=320, height=180), tmp_path / "clip.mp4")
+    reader = VideoReader(clip, picture_side=picture_side)
+    pictures = [frame.rgb.shape for frame in reader]
+    assert set(pictures) == {(*size, 3)}
+    assert reader.reduction == pytest.approx((320 / size[1], 180 / size[0]))
+
+
+def test_a_turned_video_is_scaled_down_as_it_is_seen(tmp_path):
+    sequence = speak(STYLES[0], duration_s=0.2, seed=1, width=320, height=180)
+    upright = VideoReader(render_video(sequence, tmp_path / "upright.mp4"), picture_side=160)
+    turned = VideoReader(render_video(sequence, tmp_path / "turned.mp4", rotation=90), picture_side=160)
+    first, other = next(iter(upright)).rgb, next(iter(turned)).rgb
+    assert first.shape == other.shape == (90, 160, 3)
+    assert turned.reduction == (2.0, 2.0)
+    assert np.abs(first.astype(int) - other).mean() < 3
