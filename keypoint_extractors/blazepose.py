@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import os
 import queue
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,11 +17,12 @@ import numpy as np
 
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
+from keypoint_extractors.drawing.figure import draw_speaker
 from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.system_libraries import told_what_is_missing
 from poseauth.arrays import UInt8Array
 from poseauth.errors import ExtractorMissingError
-from poseauth.keypoints import BLAZEPOSE33_ORDER, ExtractorFingerprint, select_twelve
+from poseauth.keypoints import BLAZEPOSE33_ORDER, N_KEYPOINTS, ExtractorFingerprint, select_twelve
 
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
 _NOT_INSTALLED = "Install it with: pip install 'poseauth[mediapipe]' (Python 3.11 or 3.12), or use --extractor yolo"
@@ -43,6 +43,10 @@ MAX_WORKERS = 8
 """Beyond this decoding is what limits."""
 
 _NOBODY = np.zeros((64, 64, 3), np.uint8)
+_STANDING = (
+    (320, 110), (320, 170), (275, 172), (262, 240), (275, 300), (365, 172), (378, 240), (365, 300),
+    (311, 102), (329, 102), (300, 108), (340, 108),
+)  # fmt: skip
 
 
 def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> ExtractorFingerprint:
@@ -140,7 +144,7 @@ class _Tracker:
     """One running graph of MediaPipe."""
 
     def __init__(self, mediapipe: Any, min_confidence: float) -> None:
-        with _NATIVE_LOGS.silenced():
+        with _native_logs_silenced():
             self._pose: Any = mediapipe.solutions.pose.Pose(
                 static_image_mode=False,
                 model_complexity=1,
@@ -149,31 +153,33 @@ class _Tracker:
                 min_detection_confidence=min_confidence,
                 min_tracking_confidence=min_confidence,
             )
-            # The graph starts in threads of its own: a first picture waits until they have said what they say.
+            # The graph starts in threads of its own, and its second network at the first person: a picture of nobody
+            # and one of a drawn speaker wait until they have said what they say, which tells a user nothing.
             self._pose.process(_NOBODY)
-        self._found_once = False
+            self._pose.process(_somebody())
 
     def follow(self, frames: Sequence[UInt8Array]) -> list[Detections]:
         """One person through consecutive frames, whoever was followed before forgotten."""
-        # Until the graph has found somebody once it has warnings to give, which say nothing to a user.
-        with contextlib.nullcontext() if self._found_once else _NATIVE_LOGS.silenced():
-            # A picture of nobody ends what was tracked. It leaves the graph as a restart does, bit for bit, and costs
-            # a sixth of it.
-            if self._pose.process(_NOBODY).pose_landmarks is not None:
-                self._pose.reset()
-            # The region in which somebody was only detected is not yet that of somebody followed: the first is seen
-            # twice.
-            self._pose.process(frames[0])
-            found = []
-            for rgb in frames:
-                landmarks = self._pose.process(rgb).pose_landmarks
-                self._found_once |= landmarks is not None
-                found.append(_detections(landmarks, rgb.shape[1], rgb.shape[0]) if landmarks else no_detections())
+        # A picture of nobody ends what was tracked. It leaves the graph as a restart does, bit for bit, at a sixth of
+        # its cost.
+        if self._pose.process(_NOBODY).pose_landmarks is not None:
+            self._pose.reset()
+        # The region in which somebody was only detected is not yet that of somebody followed: the first is seen twice.
+        self._pose.process(frames[0])
+        found = []
+        for rgb in frames:
+            landmarks = self._pose.process(rgb).pose_landmarks
+            found.append(_detections(landmarks, rgb.shape[1], rgb.shape[0]) if landmarks else no_detections())
         return found
 
     def close(self) -> None:
         """Free the network."""
         self._pose.close()
+
+
+def _somebody() -> UInt8Array:
+    """A drawn speaker, from the hips up."""
+    return draw_speaker(np.array(_STANDING, np.float32), np.ones(N_KEYPOINTS, np.float32), width=640, height=360)
 
 
 def import_mediapipe() -> Any:
@@ -186,7 +192,7 @@ def import_mediapipe() -> Any:
     """
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _NATIVE_LOGS.silenced():
+    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _native_logs_silenced():
         import mediapipe
     return mediapipe
 
@@ -205,32 +211,15 @@ def _detections(landmarks: Any, width: int, height: int) -> Detections:
     return Detections(box[None].astype(np.float32), score, twelve[None], conf[None])
 
 
-class _NativeLogs:
-    """Keeps the C++ side from writing to the terminal while anybody asks for it; Python's errors still come through."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_silencing = 0
-        self._saved = -1
-
-    @contextlib.contextmanager
-    def silenced(self) -> Iterator[None]:
-        """For a while; several threads may ask at once."""
-        with self._lock:
-            if not self._n_silencing:
-                self._saved = os.dup(2)
-                sink = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(sink, 2)
-                os.close(sink)
-            self._n_silencing += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._n_silencing -= 1
-                if not self._n_silencing:
-                    os.dup2(self._saved, 2)
-                    os.close(self._saved)
-
-
-_NATIVE_LOGS = _NativeLogs()
+@contextlib.contextmanager
+def _native_logs_silenced() -> Iterator[None]:
+    """Keep the C++ side from writing to the terminal; Python's own errors still come through."""
+    saved = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)

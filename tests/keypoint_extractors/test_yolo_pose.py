@@ -165,11 +165,11 @@ def test_colours_are_read_as_rgb(rendered):
 
 
 @needs_weights
-def test_the_batch_does_not_change_the_result(rendered):
+def test_neither_batch_nor_threads_change_the_result(rendered):
     frames = [figure(shift=shift) for shift in (-200, -90, 0, 45, 130)]
     groups = [frames[:4], frames[4:], frames[1:3]]
-    one_by_one = YoloPose(RENDERED, device="cpu", batch_size=1)
-    together = YoloPose(RENDERED, device="cpu", batch_size=7)
+    one_by_one = YoloPose(RENDERED, device="cpu", batch_size=1, n_threads=1)
+    together = YoloPose(RENDERED, device="cpu", batch_size=7, n_threads=3)
     seen = [[people for group in some.detect(groups) for people in group] for some in (one_by_one, together)]
     for one, batched in zip(*seen, strict=True):
         assert len(one) == len(batched)
