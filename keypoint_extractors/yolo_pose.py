@@ -200,6 +200,8 @@ class YoloPose:
         if image_size < network.stride or image_size % network.stride:
             raise ValueError(f"image_size is {image_size}; a multiple of {network.stride} is needed")
         self._stride, self._end_to_end = network.stride, network.end_to_end
+        if not self._end_to_end:
+            import_ultralytics("utils.nms")  # here, and not in several threads at once
         self._half = self._device.type == "cuda"
         model = (_in_half_precision(network.model) if self._half else network.model).to(self._device)
         # Pictures side by side on one core each are done sooner than one after another on all. A network remembers the
