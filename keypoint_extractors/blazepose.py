@@ -37,7 +37,7 @@ GROUP_FRAMES = 32
 
 PICTURE_SIDE = 640
 """The network looks at 256 x 256 pixels around a person; on drawn speakers of a third of the picture's height nothing
-is lost at this size (benchmarks/README.md)."""
+is lost at this size (docs/speed.md)."""
 
 MAX_WORKERS = 8
 """Beyond this decoding is what limits."""
