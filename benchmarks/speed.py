@@ -35,6 +35,7 @@ from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.drawing.figure import LOOKS
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.following import box_overlap
 from person_profiles.enrolment import Negative, enrol
 from person_profiles.store import ProfileStore
 from poseauth.keypoints import L_SHOULDER, R_SHOULDER
@@ -164,7 +165,7 @@ def agreement(plain: Path, ours: Path) -> tuple[float, float, float]:
         if not len(rows) or np.isnan(theirs["boxes"][frame]).any():
             continue
         best = rows[found["scores"][rows].argmax()]
-        if overlap(found["boxes"][best], theirs["boxes"][frame]) < SAME_BOX:
+        if box_overlap(found["boxes"][[best]], theirs["boxes"][[frame]])[0] < SAME_BOX:
             continue
         same += 1
         points = theirs["points"][frame, :11]
@@ -175,12 +176,6 @@ def agreement(plain: Path, ours: Path) -> tuple[float, float, float]:
         apart.append(distance[seen & np.isfinite(distance)])
     everything = 100 * np.concatenate(apart)
     return float(np.median(everything)), float(np.percentile(everything, 95)), same / n_frames
-
-
-def overlap(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
-    """Intersection over union of two boxes."""
-    shared = np.clip(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0, None).prod()
-    return float(shared / ((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod() - shared))
 
 
 def mediapipe(bench: Bench) -> Iterator[Row]:
@@ -218,19 +213,19 @@ def enrolment(bench: Bench) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def profile_home(bench: Bench, extractor_of: Path | None) -> Path:
-    """A store with a small profile of the first speaker, by the keypoints of MediaPipe where a clip is given."""
+def profile_home(bench: Bench, *, by_mediapipe: bool) -> Path:
+    """A store with a small profile of the first speaker, for clips seen by MediaPipe where that is asked for."""
     from dataclasses import replace
 
     from keypoint_extractors.registry import choose_extractor
     from poseauth.recipes import RECIPES
 
-    home = bench.folder / ("profiles-seen" if extractor_of else "profiles")
+    home = bench.folder / ("profiles-seen" if by_mediapipe else "profiles")
     if home.exists():
         return home
     own = [speak(STYLES[0], duration_s=30.0, seed=take) for take in range(2)]
     others = [speak(style, duration_s=30.0, seed=7) for style in STYLES[1:3]]
-    if extractor_of:
+    if by_mediapipe:
         fingerprint = choose_extractor("mediapipe").fingerprint
         own, others = (
             [replace(one, provenance=replace(one.provenance, extractor=fingerprint)) for one in some]
@@ -262,7 +257,7 @@ def verification(bench: Bench) -> Iterator[Row]:
     """`verify` of a minute, cold; of kept keypoints; and the help."""
     length = 20.0 if bench.quick else 60.0
     clip = bench.clip("verify", length)
-    home = profile_home(bench, clip)
+    home = profile_home(bench, by_mediapipe=True)
     options = ("verify", str(clip), "--person", "speaker", "--home", str(home))
     cold = statistics.median(command(bench, *options, "--no-cache") for _ in range(bench.repeats))
     yield bench.row(
@@ -287,7 +282,7 @@ def _seconds_of(bench: Bench, program: str) -> float:
 
 def memory(bench: Bench) -> Iterator[Row]:
     """Peak memory of everything but the network, for a short and a long clip of one picture size."""
-    home = profile_home(bench, None)
+    home = profile_home(bench, by_mediapipe=False)
     short_s, n_times = (30.0, 12) if bench.quick else (180.0, 60)
     short = bench.clip("short", short_s, size=(320, 180))
     long = repeated(short, bench.folder / "long.mp4", n_times)

@@ -10,6 +10,7 @@ import queue
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,7 @@ class _Tracker:
         self._pose.close()
 
 
+@cache
 def _somebody() -> UInt8Array:
     """A drawn speaker, from the hips up."""
     return draw_speaker(np.array(_STANDING, np.float32), np.ones(N_KEYPOINTS, np.float32), width=640, height=360)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -69,15 +69,16 @@ def observe_video(
     shots: list[int] = []
     detections = DetectionLog()
 
-    def pictures(stream: Iterator[tuple[Frame, int]]) -> Generator[list[UInt8Array]]:
+    def pictures(stream: Iterator[tuple[Frame, int]]) -> Iterator[list[UInt8Array]]:
         for group in _groups(stream, estimator.group_frames):
             times.extend(frame.time_s for frame, _ in group)
             shots.extend(shot for _, shot in group)
             yield [frame.rgb for frame, _ in group]
 
-    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, contextlib.closing(pictures(stream)) as groups:
-        for found in estimator.detect(groups):
-            detections.add([people.scaled(*reader.reduction) for people in found])
+    wider, higher = reader.reduction
+    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream:
+        for found in estimator.detect(pictures(stream)):
+            detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
                 on_progress(Progress(path.name, len(detections), n_expected))
     shot_of_frame = np.array(shots, np.int32)

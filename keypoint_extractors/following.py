@@ -242,7 +242,7 @@ def _choose_box(observation: Observation, people: list[_Person], box: tuple[floa
     choice = _Choice()
     for shot in sorted({person.shot for person in people}):
         present = [person for person in people if person.shot == shot]
-        overlap = [_overlap(observation.boxes[person.rows].astype(np.float64), target).sum() for person in present]
+        overlap = [box_overlap(observation.boxes[person.rows].astype(np.float64), target).sum() for person in present]
         if max(overlap) > 0:
             choice.followed.append(present[int(np.argmax(overlap))])
     if not choice.followed:
@@ -262,7 +262,7 @@ def _mean_overlap(observation: Observation, first: _Person, other: _Person) -> f
     if not len(in_first):
         return None
     boxes = observation.boxes.astype(np.float64)
-    return float(_overlap(boxes[first.rows[in_first]], boxes[other.rows[in_other]]).mean())
+    return float(box_overlap(boxes[first.rows[in_first]], boxes[other.rows[in_other]]).mean())
 
 
 def _beside(observation: Observation, first: _Person, other: _Person) -> bool:
@@ -271,7 +271,7 @@ def _beside(observation: Observation, first: _Person, other: _Person) -> bool:
     return overlap is not None and overlap < SAME_BODY_OVERLAP
 
 
-def _overlap(first: Float64Array, second: Float64Array) -> Float64Array:
+def box_overlap(first: Float64Array, second: Float64Array) -> Float64Array:
     """Intersection over union of boxes, row by row: [shape=(N,)], 0 to 1."""
     ends = np.minimum(first[:, 2:], second[:, 2:])
     shared = np.clip(ends - np.maximum(first[:, :2], second[:, :2]), 0, None).prod(axis=1)

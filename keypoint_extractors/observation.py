@@ -59,7 +59,6 @@ class DetectionLog(Sequence[Detections]):
     def __init__(self, frames: Sequence[Detections] = ()) -> None:
         self._ends = [0]
         self._arrays: tuple[list[Float32Array], ...] = ([], [], [], [])
-        self._joined: tuple[Float32Array, ...] | None = None
         self.add(frames)
 
     def add(self, frames: Sequence[Detections]) -> None:
@@ -69,7 +68,6 @@ class DetectionLog(Sequence[Detections]):
         everyone = [no_detections(), *frames]
         for kept, name in zip(self._arrays, ("boxes", "scores", "keypoints", "confidence"), strict=True):
             kept.append(np.concatenate([getattr(found, name) for found in everyone]))
-        self._joined = None
 
     @property
     def n_people(self) -> Int32Array:
@@ -78,11 +76,10 @@ class DetectionLog(Sequence[Detections]):
 
     def arrays(self) -> tuple[Float32Array, ...]:
         """Boxes, scores, keypoints and confidence of all detections, as in Detections, a row each."""
-        if self._joined is None:
-            for kept in self._arrays:  # one after another, so that little is there twice
+        for kept in self._arrays:  # one after another, so that little is there twice
+            if len(kept) > 1:
                 kept[:] = [np.concatenate(kept)]
-            self._joined = tuple(kept[0] for kept in self._arrays)
-        return self._joined
+        return tuple(kept[0] for kept in self._arrays)
 
     def __len__(self) -> int:
         return len(self._ends) - 1

@@ -7,7 +7,6 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ import numpy as np
 
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
+from keypoint_extractors.letterbox import Letterbox, lay_into_input, letterbox
 from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from keypoint_extractors.regions import Region, reaches_edge, region_around
+from keypoint_extractors.tracking import NEW_TRACK_SCORE
 from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, find_weights, load_pose_network
 from poseauth.arrays import Float32Array, UInt8Array
 from poseauth.errors import ExtractorError, ExtractorMissingError
@@ -43,9 +44,6 @@ GROUP_FRAMES = 16
 FRAMES_AHEAD = 64
 """Frames that are collected before the network runs, so that the first pictures of several groups share a batch."""
 
-CLEAR_PERSON = 0.25
-"""Confidence from which somebody is not followed out of a region: what begins a track."""
-
 NMS_OVERLAP = 0.7
 """Intersection over union from which two boxes are one person: ultralytics' own limit for prediction."""
 
@@ -53,55 +51,7 @@ MAX_CANDIDATES = 1000
 """Boxes a frame that are compared, best first: some thirty people's."""
 
 MAX_PEOPLE = 300
-PADDING_GREY = 114
 _N_BOX_VALUES = 6
-
-
-@dataclass(frozen=True)
-class Letterbox:
-    """How a frame is laid into the network's input: scaled, centred, padded with grey.
-
-    Attributes
-    ----------
-    scaled : tuple of int
-        Width and height of the scaled frame in pixels.
-    padded : tuple of int
-        Width and height of the input in pixels, multiples of the stride.
-    left, top : int
-        Where the scaled frame begins.
-    gain : tuple of float
-        Scaled over original pixels, in x and y.
-    """
-
-    scaled: tuple[int, int]
-    padded: tuple[int, int]
-    left: int
-    top: int
-    gain: tuple[float, float]
-
-
-def letterbox(width: int, height: int, image_size: int, stride: int) -> Letterbox:
-    """The smallest input of multiples of `stride` whose longer side is `image_size`, as ultralytics lays it.
-
-    Parameters
-    ----------
-    width, height : int
-        Of the frame, in pixels.
-    image_size : int
-        Longer side of the scaled frame; a multiple of `stride`.
-    stride : int
-        Of the network.
-    """
-    ratio = image_size / max(width, height)
-    scaled_width, scaled_height = max(round(width * ratio), 1), max(round(height * ratio), 1)
-    pad_x, pad_y = (image_size - scaled_width) % stride, (image_size - scaled_height) % stride
-    return Letterbox(
-        scaled=(scaled_width, scaled_height),
-        padded=(scaled_width + pad_x, scaled_height + pad_y),
-        left=round(pad_x / 2 - 0.1),
-        top=round(pad_y / 2 - 0.1),
-        gain=(scaled_width / width, scaled_height / height),
-    )
 
 
 def yolo_fingerprint(
@@ -200,14 +150,14 @@ class YoloPose:
         if image_size < network.stride or image_size % network.stride:
             raise ValueError(f"image_size is {image_size}; a multiple of {network.stride} is needed")
         self._stride, self._end_to_end = network.stride, network.end_to_end
-        if not self._end_to_end:
-            import_ultralytics("utils.nms")  # here, and not in several threads at once
+        # Here, and not in several threads at once.
+        self._nms = None if self._end_to_end else import_ultralytics("utils.nms")
         self._half = self._device.type == "cuda"
         model = (_in_half_precision(network.model) if self._half else network.model).to(self._device)
         # Pictures side by side on one core each are done sooner than one after another on all. A network remembers the
-        # size of its last picture, so each thread has its own.
+        # size of its last picture, so each thread has its own; the weights are there once.
         n_threads = 1 if self._half else (n_threads or usable_cores())
-        self._models = [model, *(copy.deepcopy(model) for _ in range(n_threads - 1))]
+        self._models = [model, *(_sharing_weights(model) for _ in range(n_threads - 1))]
         self._threads = ThreadPoolExecutor(n_threads, "yolo", None if self._half else _on_one_core)
         self._batch_size = batch_size or BATCH_SIZE[self._device.type]
         self._image_size = image_size
@@ -264,11 +214,10 @@ class YoloPose:
         pictures = [lay_into_input(group, box) for group in groups]
         people: dict[tuple[int, int], Float32Array] = {}
         self._look(pictures, {(number, 0): None for number in range(len(groups))}, people)
-        regions = {
-            (number, i): region_around(people[number, 0][:, :4], box.padded, self._stride)
-            for number, group in enumerate(groups)
-            for i in range(1, len(group))
-        }
+        regions: dict[tuple[int, int], Region | None] = {}
+        for number, group in enumerate(groups):
+            region = region_around(people[number, 0][:, :4], box.padded, self._stride)
+            regions |= {(number, i): region for i in range(1, len(group))}
         self._look(pictures, regions, people)
         lost = [place for place, region in regions.items() if region and _lost(people[place], region, box.padded)]
         self._look(pictures, dict.fromkeys(lost), people)
@@ -319,10 +268,9 @@ class YoloPose:
 
     def _select(self, prediction: Any) -> list[Float32Array]:
         """Leave the people: those above the limit, each once."""
-        if self._end_to_end:
+        if self._nms is None:
             return [np.asarray(rows[rows[:, 4] > self._min_person_confidence].numpy()) for rows in prediction]
-        nms = import_ultralytics("utils.nms")
-        people = nms.non_max_suppression(
+        people = self._nms.non_max_suppression(
             prediction,
             conf_thres=self._min_person_confidence,
             iou_thres=NMS_OVERLAP,
@@ -398,40 +346,19 @@ def choose_device(device: str) -> Any:
     return torch.device(device)
 
 
-def lay_into_input(frames: Sequence[UInt8Array], box: Letterbox) -> UInt8Array:
-    """The network's input pictures, scaled bilinearly and padded with grey.
-
-    Parameters
-    ----------
-    frames : sequence of np.ndarray [shape=(H, W, 3)], uint8
-        Frames of one size.
-    box : Letterbox
-        The layout of that size.
-
-    Returns
-    -------
-    np.ndarray [shape=(B, padded height, padded width, 3)], uint8
-    """
-    import cv2
-
-    (width, height), (padded_width, padded_height) = box.scaled, box.padded
-    pictures = np.full((len(frames), padded_height, padded_width, 3), PADDING_GREY, np.uint8)
-    for picture, frame in zip(pictures, frames, strict=True):
-        if frame.shape[:2] != (height, width):
-            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
-        picture[box.top : box.top + height, box.left : box.left + width] = frame
-    return pictures
-
-
 def _on_one_core() -> None:
     import torch
 
     torch.set_num_threads(1)
 
 
+def _sharing_weights(model: Any) -> Any:
+    return copy.deepcopy(model, {id(weight): weight for weight in (*model.parameters(), *model.buffers())})
+
+
 def _lost(rows: Float32Array, region: Region, size: tuple[int, int]) -> bool:
-    """Whether nobody is seen in a region, or somebody who may go on beyond it."""
-    clear = rows[rows[:, 4] >= CLEAR_PERSON]
+    """Whether nobody is seen in a region, or somebody clear enough to begin a track may go on beyond it."""
+    clear = rows[rows[:, 4] >= NEW_TRACK_SCORE]
     people = clear if len(clear) else rows
     return not len(people) or reaches_edge(people[:, :4], region, size)
 

@@ -19,7 +19,7 @@ from poseauth.arrays import BoolArray, Float64Array
 from poseauth.calibration import MIN_VIDEOS, Calibration, ScoreLine, fit_calibration, fit_line
 from poseauth.metrics import Estimate, bootstrap_interval, cllr, equal_error_rate, roc_auc
 from poseauth.recipes import Recipe
-from poseauth.surrogates import mirror_images
+from poseauth.scoring import scores_in_mirror
 from poseauth.training import Epoch
 from poseauth.windows import FPS, WINDOW_S
 
@@ -145,7 +145,7 @@ def _held_out_pieces(
         )
         for clip, is_genuine in [*((c, True) for c in out), *((c, False) for c in strangers)]:
             scores = learnt.scorer(clip.windows.keypoints)
-            turned = scores if is_genuine else learnt.scorer(mirror_images(clip.windows.keypoints))
+            turned = scores if is_genuine else scores_in_mirror(learnt.scorer, clip.windows.keypoints)
             pieces += _pieces(clip, scores, turned, is_genuine=is_genuine)
     return pieces
 

@@ -16,12 +16,8 @@ from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, Pro
 from poseauth.keypoints import KeypointSequence
 from poseauth.models import choose_device, score_windows
 from poseauth.report import Verification, caveats_of
-from poseauth.scoring import WindowScorer, scorer_from_arrays
-from poseauth.surrogates import mirror_images
+from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
 from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
-
-_MIRRORED_AT_ONCE = 256
-"""Windows."""
 
 
 def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
@@ -189,10 +185,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
     """
     if profile.calibrated is None or (clip.likelihood and clip.likelihood.speaks_for):
         return decision  # as it is, it moves like the person: no mirror is needed to explain that
-    # Some at a time: a second copy of hours of windows would be hundreds of MB.
-    parts = np.array_split(clip.windows.keypoints, math.ceil(len(clip.windows) / _MIRRORED_AT_ONCE))
-    scores = np.concatenate([scorer(mirror_images(part)) for part in parts])
-    turned = profile.calibrated.mirrored.of_clip(float(scores.mean()))
+    turned = profile.calibrated.mirrored.of_clip(float(scores_in_mirror(scorer, clip.windows.keypoints).mean()))
     if not turned.speaks_for:
         return decision
     name = profile.name

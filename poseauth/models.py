@@ -16,7 +16,7 @@ from poseauth.recipes import Architecture
 
 PERSON = 0
 """Class of the enrolled person; every other class is somebody else."""
-_SCORING_BATCH = 64
+_SCORING_BATCH = 256
 
 
 class WindowLSTM(nn.Module):

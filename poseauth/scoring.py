@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from poseauth.arrays import Float32Array, Float64Array
 from poseauth.models import WindowLSTM, model_from_weights, score_windows, weights_of
 from poseauth.movement_statistics import N_MOVEMENT_STATISTICS, movement_statistics
 from poseauth.recipes import Architecture
+from poseauth.surrogates import mirror_images
 from poseauth.whitening import WhitenedCosine
 
 NETWORK_SHARE = 0.2
@@ -69,6 +70,25 @@ class WindowScorer:
         if self.statistics is not None:
             arrays |= {f"{_STATISTICS}{name}": value for name, value in self.statistics.as_arrays().items()}
         return arrays
+
+
+def scores_in_mirror(scorer: Callable[[Float32Array], Float64Array], windows: Float32Array) -> Float64Array:
+    """Scores of windows turned round, some at a time: a second copy of hours of them would be hundreds of MB.
+
+    Parameters
+    ----------
+    scorer : callable
+        A WindowScorer, or what scores as it does.
+    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+
+    Returns
+    -------
+    np.ndarray [shape=(N,)], float64
+    """
+    parts = [np.zeros(0)]
+    for first in range(0, len(windows), _AT_ONCE):
+        parts.append(scorer(mirror_images(windows[first : first + _AT_ONCE])))
+    return np.concatenate(parts)
 
 
 def scorer_from_arrays(architecture: Architecture, arrays: Mapping[str, np.ndarray[Any, Any]]) -> WindowScorer:

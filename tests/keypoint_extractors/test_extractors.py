@@ -10,7 +10,6 @@ import pytest
 from keypoint_extractors import registry
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
-from keypoint_extractors.following import Follow
 from keypoint_extractors.openpose_json import write_openpose_folder
 from keypoint_extractors.registry import ExtractorOptions, choose_extractor
 from keypoint_extractors.sources import SourceReader
@@ -22,24 +21,15 @@ RENDERED_WEIGHTS = "weights/yolo26n-pose-rendered.pt"
 NEAR = {"mediapipe": 0.1, "yolo": 0.5, "openpose": 1e-3}
 """Median distance in shoulder widths. The small YOLO network at hand has learnt from figures drawn otherwise."""
 
-FOUND = {"mediapipe": 0.9, "yolo": 0.8, "openpose": 0.9}
-"""Share of frames in which a keypoint is found. The same network sees the drawn body now as one person, now as two."""
-
 
 @pytest.fixture(scope="module")
 def truth():
-    return speak(STYLES[3], duration_s=3.0, seed=11, cuts_s=[1.5])
+    return speak(STYLES[2], duration_s=3.0, seed=11, cuts_s=[1.5])
 
 
 @pytest.fixture(scope="module")
 def clip(truth, tmp_path_factory):
     return render_video(truth, tmp_path_factory.mktemp("contract") / "clip.mp4")
-
-
-def box_around(sequence):
-    """Left, top, width and height of all that a speaker's keypoints reach."""
-    first, last = np.nanmin(sequence.keypoints, axis=(0, 1)), np.nanmax(sequence.keypoints, axis=(0, 1))
-    return (*first.tolist(), *(last - first).tolist())
 
 
 def unchosen():
@@ -59,9 +49,7 @@ def reading(request, truth, clip, shared, tmp_path):
         else:
             options = ExtractorOptions(weights=str(shared(RENDERED_WEIGHTS)), device="cpu")
         reader, source = SourceReader(lambda: choose_extractor(request.param, options)), clip
-    # The small YOLO network often sees two people in one drawn body, of which neither is the more central.
-    who = Follow(box=box_around(truth)) if request.param == "yolo" else None
-    yield request.param, lambda: reader.read(source, who=who)
+    yield request.param, lambda: reader.read(source)
     reader.close()
 
 
@@ -79,7 +67,7 @@ def test_the_speaker_is_found_where_they_are(reading, truth):
     width = np.linalg.norm(truth.keypoints[:, R_SHOULDER] - truth.keypoints[:, L_SHOULDER], axis=1)
     for keypoint in (NOSE, R_SHOULDER, L_SHOULDER):
         away = np.linalg.norm(found.keypoints[:, keypoint] - truth.keypoints[:, keypoint], axis=1) / width
-        assert np.isfinite(away).mean() > FOUND[name]
+        assert np.isfinite(away).mean() > 0.9
         assert np.nanmedian(away) < NEAR[name]
 
 
