@@ -144,8 +144,8 @@ def _held_out_pieces(
             on_epoch=on_epoch,
         )
         for clip, is_genuine in [*((c, True) for c in out), *((c, False) for c in strangers)]:
-            scores = learnt.scorer(clip.windows.keypoints)
-            turned = scores if is_genuine else scores_in_mirror(learnt.scorer, clip.windows.keypoints)
+            scores = learnt.scorer(clip.windows)
+            turned = scores if is_genuine else scores_in_mirror(learnt.scorer, clip.windows)
             pieces += _pieces(clip, scores, turned, is_genuine=is_genuine)
     return pieces
 

@@ -78,14 +78,14 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     windows = cut_windows(sequence, profile.windows)
     if not len(windows):
         raise _nothing_usable(sequence, profile, windows)
-    raw = scorer(windows.keypoints)
+    raw = scorer(windows)
     if not np.isfinite(raw).all():
         raise InputError(
             f"{sequence.provenance.source_name}: a score is no number; the keypoints are out of all proportion"
         )
     calibrated = profile.calibrated
     if calibrated is None:
-        return ScoredClip(windows, raw, score_windows(scorer.network, windows.keypoints).astype(np.float64), None)
+        return ScoredClip(windows, raw, score_windows(scorer.network, windows).astype(np.float64), None)
     likelihood = calibrated.clips.of_clip(float(raw.mean()))
     return ScoredClip(windows, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood)
 
@@ -185,7 +185,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
     """
     if profile.calibrated is None or (clip.likelihood and clip.likelihood.speaks_for):
         return decision  # as it is, it moves like the person: no mirror is needed to explain that
-    turned = profile.calibrated.mirrored.of_clip(float(scores_in_mirror(scorer, clip.windows.keypoints).mean()))
+    turned = profile.calibrated.mirrored.of_clip(float(scores_in_mirror(scorer, clip.windows).mean()))
     if not turned.speaks_for:
         return decision
     name = profile.name

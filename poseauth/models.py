@@ -13,6 +13,7 @@ from poseauth.arrays import Float32Array
 from poseauth.errors import DeviceError
 from poseauth.features import FEATURES, N_FEATURES
 from poseauth.recipes import Architecture
+from poseauth.windows import SomeWindows
 
 PERSON = 0
 """Class of the enrolled person; every other class is somebody else."""
@@ -114,14 +115,14 @@ def model_from_weights(architecture: Architecture, weights: Mapping[str, np.ndar
     return model.eval()
 
 
-def score_windows(model: WindowLSTM, windows: Float32Array) -> Float32Array:
+def score_windows(model: WindowLSTM, windows: SomeWindows) -> Float32Array:
     """P(the enrolled person) of each window.
 
     Parameters
     ----------
     model : WindowLSTM
         In evaluation mode.
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
         Pixels, NaN where missing.
 
     Returns
@@ -132,14 +133,14 @@ def score_windows(model: WindowLSTM, windows: Float32Array) -> Float32Array:
     return torch.sigmoid(window_log_odds(model, windows)).numpy().astype(np.float32)
 
 
-def window_log_odds(model: WindowLSTM, windows: Float32Array) -> torch.Tensor:
+def window_log_odds(model: WindowLSTM, windows: SomeWindows) -> torch.Tensor:
     """Log-odds of the enrolled person for each window, on the CPU; above 0 = more like the person than not.
 
     Parameters
     ----------
     model : WindowLSTM
         In evaluation mode.
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
         Pixels, NaN where missing.
 
     Returns

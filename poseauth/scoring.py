@@ -14,6 +14,7 @@ from poseauth.movement_statistics import N_MOVEMENT_STATISTICS, movement_statist
 from poseauth.recipes import Architecture
 from poseauth.surrogates import mirror_images
 from poseauth.whitening import WhitenedCosine
+from poseauth.windows import SomeWindows
 
 NETWORK_SHARE = 0.2
 """Weight of the network's probability beside the cosine: it spreads about five times as widely over clips."""
@@ -37,12 +38,12 @@ class WindowScorer:
     network: WindowLSTM
     statistics: WhitenedCosine | None
 
-    def __call__(self, windows: Float32Array) -> Float64Array:
+    def __call__(self, windows: SomeWindows) -> Float64Array:
         """Raw scores of windows; higher = more like the person, on a scale of the profile's own.
 
         Parameters
         ----------
-        windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+        windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
             Pixels, NaN where missing.
 
         Returns
@@ -72,14 +73,15 @@ class WindowScorer:
         return arrays
 
 
-def scores_in_mirror(scorer: Callable[[Float32Array], Float64Array], windows: Float32Array) -> Float64Array:
-    """Scores of windows turned round, some at a time: a second copy of hours of them would be hundreds of MB.
+def scores_in_mirror(scorer: Callable[[Float32Array], Float64Array], windows: SomeWindows) -> Float64Array:
+    """Scores of windows turned round, some at a time: all of them at once would be hundreds of MB for hours.
 
     Parameters
     ----------
     scorer : callable
         A WindowScorer, or what scores as it does.
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
+        Pixels, NaN where missing.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseauth.arrays import BoolArray, Float32Array, Float64Array
+from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from poseauth.keypoints import (
     L_ELBOW,
     L_SHOULDER,
@@ -89,29 +89,49 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """The windows of one clip.
+    """The windows of one clip, which overlap: a frame is kept once, and `windows[a:b]` copies some windows out.
 
     Attributes
     ----------
-    keypoints : np.ndarray [shape=(N, 150, 12, 2)], float32
-        Pixels at 30 fps, NaN where missing. `poseauth.features` makes the network's input of them.
+    movement : np.ndarray [shape=(M, 12, 2)], float32
+        Pixels at 30 fps, NaN where missing: the pieces of the clip, one after another.
+    first_frame : np.ndarray [shape=(N,)], int64
+        Where in `movement` each window begins.
     start_s : np.ndarray [shape=(N,)], float64
         Time of the first frame of each window in the source, increasing.
     n_rejected : int
         Windows left out because too little of the upper body is seen in them.
     """
 
-    keypoints: Float32Array
+    movement: Float32Array
+    first_frame: Int64Array
     start_s: Float64Array
     n_rejected: int = 0
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        if self.keypoints.shape != (len(self.start_s), WINDOW_FRAMES, N_KEYPOINTS, 2):
-            raise ValueError(f"{len(self.start_s)} windows have keypoints of shape {self.keypoints.shape}")
+        if self.movement.ndim != 3 or self.movement.shape[1:] != (N_KEYPOINTS, 2):
+            raise ValueError(f"the movement has shape {self.movement.shape}")
+        if self.first_frame.shape != self.start_s.shape or self.start_s.ndim != 1:
+            raise ValueError(f"{self.first_frame.shape} windows begin at {self.start_s.shape} times")
+        if (
+            len(self)
+            and not 0 <= self.first_frame.min() <= self.first_frame.max() <= len(self.movement) - WINDOW_FRAMES
+        ):
+            raise ValueError(f"windows reach beyond the {len(self.movement)} frames of the movement")
 
     def __len__(self) -> int:
         return len(self.start_s)
+
+    def __getitem__(self, rows: slice) -> Float32Array:
+        """Some windows: [shape=(n, 150, 12, 2)], float32, pixels."""
+        frames = self.first_frame[rows, None] + np.arange(WINDOW_FRAMES)
+        return np.asarray(self.movement[frames], dtype=np.float32)
+
+    @property
+    def keypoints(self) -> Float32Array:
+        """All windows: [shape=(N, 150, 12, 2)], float32. `poseauth.features` makes the network's input of them."""
+        return self[:]
 
     @property
     def mask(self) -> BoolArray:
@@ -125,6 +145,10 @@ class Windows:
             return 0.0
         steps = np.diff(self.start_s)
         return round(float(WINDOW_S + np.minimum(steps, WINDOW_S).sum()), 6)
+
+
+SomeWindows = Float32Array | Windows
+"""What is scored some windows at a time: of an array [shape=(N, 150, 12, 2)] or of a clip."""
 
 
 def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None) -> Windows:
@@ -145,19 +169,24 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
         None at all (N = 0) where no piece is long enough or enough of the person is seen in none.
     """
     options = options or WindowOptions()
-    kept: list[Float32Array] = []
+    pieces = [np.zeros((0, N_KEYPOINTS, 2), np.float32)]
+    first_frames: list[int] = []
     starts: list[float] = []
-    n_rejected = 0
+    n_rejected = n_before = 0
     for segment in find_segments(sequence, options):
+        if len(segment.keypoints) < WINDOW_FRAMES:
+            continue
         for first in range(0, len(segment.keypoints) - WINDOW_FRAMES + 1, options.stride_frames):
-            window = segment.keypoints[first : first + WINDOW_FRAMES]
-            if visibility(window) < options.min_visibility:
+            if visibility(segment.keypoints[first : first + WINDOW_FRAMES]) < options.min_visibility:
                 n_rejected += 1
                 continue
-            kept.append(window)
+            first_frames.append(n_before + first)
             starts.append(segment.start_s + first / FPS)
-    keypoints = np.stack(kept) if kept else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)
-    return Windows(keypoints, np.array(starts, dtype=np.float64), n_rejected)
+        pieces.append(segment.keypoints)
+        n_before += len(segment.keypoints)
+    return Windows(
+        np.concatenate(pieces), np.array(first_frames, np.int64), np.array(starts, dtype=np.float64), n_rejected
+    )
 
 
 def visibility(window: Float32Array) -> float:

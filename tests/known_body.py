@@ -1,8 +1,10 @@
-"""A body whose every place is known."""
+"""A body whose every place is known, and windows of known keypoints."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from poseauth.windows import WINDOW_FRAMES, Windows
 
 BODY = np.array(
     [
@@ -22,3 +24,9 @@ BODY = np.array(
     np.float32,
 )
 """Pixels; the torso size (shoulder width plus neck to nose) is 80 + 40 = 120."""
+
+
+def windows_of(keypoints, start_s):
+    """Windows [shape=(N, 150, 12, 2)] that share no frame."""
+    first_frame = WINDOW_FRAMES * np.arange(len(start_s))
+    return Windows(np.reshape(keypoints, (-1, 12, 2)), first_frame, np.asarray(start_s, np.float64))

@@ -12,20 +12,20 @@ from person_profiles.learning import Clip, Learnt
 from person_profiles.profile import EvidencePoint, VideoRecord
 from person_profiles.self_test import hold_self_test
 from poseauth.recipes import RECIPES
-from poseauth.windows import Windows
+from tests.known_body import windows_of
 
 STRIDE_S = 1.0
 RECIPE = RECIPES["default"]
 
 
-def clip(video, level, *, group="", n_windows=26):
+def clip(video, level, *, group="", n_windows=26, spread=0.05):
     """A clip whose windows score around `level`: the stand-in for a scorer below reads it from the neck."""
     rng = np.random.default_rng(sum(video.encode()))
     keypoints = np.zeros((n_windows, 150, 12, 2), np.float32)
-    keypoints[:, :, 1, 0] = (level + rng.normal(0, 0.05, n_windows))[:, None]
+    keypoints[:, :, 1, 0] = (level + rng.normal(0, spread, n_windows))[:, None]
     role = "impostor" if group else "genuine"
     record = VideoRecord(f"{video}.mp4", None, video, role, group, 5.0 + (n_windows - 1) * STRIDE_S, n_windows)
-    return Clip(Windows(keypoints, STRIDE_S * np.arange(n_windows)), record)
+    return Clip(windows_of(keypoints, STRIDE_S * np.arange(n_windows)), record)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def lessons(monkeypatch):
     def learn(own, others, recipe, **_):
         taught.append(([c.video for c in own], sorted({c.record.group for c in others})))
         # Turned round, x is negative; nobody here moves alike in a mirror.
-        return Learnt(lambda windows: windows[:, 0, 1, 0].astype(np.float64), 1)
+        return Learnt(lambda windows: windows[:][:, 0, 1, 0].astype(np.float64), 1)
 
     monkeypatch.setattr(self_test, "learn", learn)
     return taught
@@ -111,12 +111,8 @@ def test_misled_clips_are_counted_and_widen_the_band(lessons):
 
 
 def test_the_error_falls_with_the_seconds_and_says_from_when_on_it_is_enough(lessons):
-    rng = np.random.default_rng(1)
-
     def noisy(video, level, group=""):
-        one = clip(video, level, group=group, n_windows=60)
-        one.windows.keypoints[:, :, 1, 0] += rng.normal(0, 0.8, 60)[:, None]
-        return one
+        return clip(video, level, group=group, n_windows=60, spread=0.8)
 
     own = [noisy(f"own {i}", 0.5) for i in range(6)]
     others = [noisy(f"{who} {i}", 0.0, who) for who in ("bob", "cleo", "dan") for i in range(2)]

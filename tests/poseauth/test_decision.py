@@ -9,11 +9,11 @@ import pytest
 
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, EvidenceLimits, Verdict, decide
-from poseauth.windows import Windows
+from tests.known_body import windows_of
 
 
-def windows_of(n_windows, step_s=5.0):
-    return Windows(np.zeros((n_windows, 150, 12, 2), np.float32), step_s * np.arange(n_windows, dtype=np.float64))
+def some_windows(n_windows, step_s=5.0):
+    return windows_of(np.zeros((n_windows, 150, 12, 2), np.float32), step_s * np.arange(n_windows))
 
 
 def ratio(log10_lr, *, spread=0.2, undecided=0.3):
@@ -28,7 +28,7 @@ def vote(n_authentic, n_fake, likelihood=None, **limits) -> Decision:
     scores = np.repeat([0.9, 0.1], [n_authentic, n_fake])
     agreeing = FOR if n_authentic > n_fake else AGAINST
     return decide(
-        scores, windows_of(len(scores)), likelihood or agreeing, person="Ada", limits=EvidenceLimits(**limits)
+        scores, some_windows(len(scores)), likelihood or agreeing, person="Ada", limits=EvidenceLimits(**limits)
     )
 
 
@@ -44,13 +44,13 @@ def test_the_majority_of_the_windows_decides(n_authentic, n_fake, verdict):
 
 
 def test_votes_count_and_not_the_height_of_the_scores():
-    decision = decide(np.array([0.51, 0.51, 0.01]), windows_of(3), FOR, person="Ada")
+    decision = decide(np.array([0.51, 0.51, 0.01]), some_windows(3), FOR, person="Ada")
     assert decision.mean_score < 0.5
     assert decision.verdict is Verdict.AUTHENTIC
 
 
 def test_a_score_of_one_half_is_no_vote_for_the_person():
-    assert decide(np.array([0.5, 0.5]), windows_of(2), AGAINST, person="Ada").verdict is Verdict.FAKE
+    assert decide(np.array([0.5, 0.5]), some_windows(2), AGAINST, person="Ada").verdict is Verdict.FAKE
 
 
 def test_a_tie_is_inconclusive():
@@ -77,7 +77,7 @@ def test_a_vote_at_the_margin_is_a_tie_on_either_side(n_authentic, n_fake):
 
 
 def test_too_little_movement_is_inconclusive_and_says_how_much_is_needed():
-    decision = decide(np.array([0.9, 0.9, 0.9]), windows_of(3, step_s=1.0), FOR, person="Ada")
+    decision = decide(np.array([0.9, 0.9, 0.9]), some_windows(3, step_s=1.0), FOR, person="Ada")
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert decision.seconds_analysed == 7.0
     (reason,) = decision.reasons
@@ -88,14 +88,14 @@ def test_too_little_movement_is_inconclusive_and_says_how_much_is_needed():
 
 def test_the_advised_limit_gives_an_answer():
     decision = decide(
-        np.array([0.9, 0.9]), windows_of(2, step_s=2.7), FOR, person="Ada", limits=EvidenceLimits(min_seconds=7)
+        np.array([0.9, 0.9]), some_windows(2, step_s=2.7), FOR, person="Ada", limits=EvidenceLimits(min_seconds=7)
     )
     assert decision.verdict is Verdict.AUTHENTIC
 
 
 def test_every_doubt_is_named():
     reasons = decide(
-        np.array([0.9, 0.1]), windows_of(2, step_s=1.0), None, person="Ada", weaknesses=("it is untested",)
+        np.array([0.9, 0.1]), some_windows(2, step_s=1.0), None, person="Ada", weaknesses=("it is untested",)
     ).reasons
     assert len(reasons) == 3
     assert "weak: it is untested" in reasons[0]
@@ -104,7 +104,7 @@ def test_every_doubt_is_named():
 
 
 def test_without_a_likelihood_ratio_nothing_is_decided():
-    decision = decide(np.full(4, 0.9), windows_of(4), None, person="Ada")
+    decision = decide(np.full(4, 0.9), some_windows(4), None, person="Ada")
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert decision.reasons == ("the profile is not calibrated: nobody knows what its scores are worth",)
 
@@ -112,7 +112,7 @@ def test_without_a_likelihood_ratio_nothing_is_decided():
 @pytest.mark.parametrize("likelihood", [FOR, AGAINST])
 def test_a_weak_profile_decides_nothing_however_clear_the_clip(likelihood):
     score = 0.9 if likelihood is FOR else 0.1
-    decision = decide(np.full(4, score), windows_of(4), likelihood, person="Ada", weaknesses=("too few videos",))
+    decision = decide(np.full(4, score), some_windows(4), likelihood, person="Ada", weaknesses=("too few videos",))
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert decision.reasons == ("the profile is weak: too few videos",)
 
@@ -146,18 +146,18 @@ def test_a_decision_carries_its_likelihood_ratio():
 @pytest.mark.parametrize("flaw", [np.nan, np.inf, -np.inf, -0.1, 1.1])
 def test_a_score_that_is_none_is_refused(flaw):
     with pytest.raises(ValueError, match="score is not a number from 0 to 1"):
-        decide(np.array([0.9, flaw, 0.9]), windows_of(3), FOR, person="Ada")
+        decide(np.array([0.9, flaw, 0.9]), some_windows(3), FOR, person="Ada")
 
 
 def test_nothing_is_decided_from_nothing():
     with pytest.raises(ValueError, match="0 scores for 0 windows; at least one"):
-        decide(np.zeros(0), windows_of(0), FOR, person="Ada", limits=EvidenceLimits(min_seconds=0))
+        decide(np.zeros(0), some_windows(0), FOR, person="Ada", limits=EvidenceLimits(min_seconds=0))
 
 
 @pytest.mark.parametrize("n_scores", [2, 4])
 def test_scores_of_other_windows_are_refused(n_scores):
     with pytest.raises(ValueError, match=f"{n_scores} scores for 3 windows"):
-        decide(np.full(n_scores, 0.9), windows_of(3), FOR, person="Ada")
+        decide(np.full(n_scores, 0.9), some_windows(3), FOR, person="Ada")
 
 
 @pytest.mark.parametrize(

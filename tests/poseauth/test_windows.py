@@ -14,6 +14,7 @@ from poseauth.windows import (
     torso_size,
     visibility,
 )
+from tests.known_body import windows_of
 
 ALL = list(range(12))
 
@@ -40,7 +41,7 @@ def test_150_frames_at_30_fps_come_back_as_they_were(make_sequence):
 def all_but_the_held_end(windows, times):
     """The windows that end before the source does: its last frame is held until the next would come."""
     inside = windows.start_s + 149 / 30 <= times[-1] + 1e-6
-    return Windows(windows.keypoints[inside], windows.start_s[inside])
+    return windows_of(windows.keypoints[inside], windows.start_s[inside])
 
 
 VARIABLE = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.05, 400))
@@ -263,13 +264,13 @@ def test_the_stride_is_the_step_from_one_window_to_the_next(make_sequence, strid
 
 def test_seconds_are_the_union_of_the_windows():
     starts = np.array([0.0, 1.0, 3.0, 20.0])  # 0 to 8 and 20 to 25
-    assert Windows(np.zeros((4, 150, 12, 2), np.float32), starts).seconds == pytest.approx(13.0)
+    assert windows_of(np.zeros((4, 150, 12, 2), np.float32), starts).seconds == pytest.approx(13.0)
 
 
 def test_the_mask_says_which_keypoints_are_there():
     keypoints = np.zeros((1, 150, 12, 2), np.float32)
     keypoints[0, 7, 3, 1] = np.nan
-    mask = Windows(keypoints, np.zeros(1)).mask
+    mask = windows_of(keypoints, np.zeros(1)).mask
     assert mask.shape == (1, 150, 12)
     assert np.argwhere(~mask).tolist() == [[0, 7, 3]]
 
@@ -295,10 +296,34 @@ def test_the_torso_size_is_shoulder_width_plus_neck_to_nose(body):
     assert np.isnan(torso_size(body[None])[0])
 
 
-@pytest.mark.parametrize("shape", [(2, 150, 12, 2), (1, 149, 12, 2), (1, 150, 17, 2), (1, 150, 24)])
-def test_windows_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=f"1 windows .*{shape[1]}"):
-        Windows(np.zeros(shape, np.float32), np.zeros(1))
+def movement(n_frames=300):
+    return np.zeros((n_frames, 12, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("of", "first_frame", "start_s", "message"),
+    [
+        (np.zeros((300, 17, 2), np.float32), [0], [0.0], r"shape \(300, 17, 2\)"),
+        (np.zeros((1, 150, 12, 2), np.float32), [0], [0.0], r"shape \(1, 150"),
+        (movement(), [0, 30], [0.0], "begin at"),
+        (movement(), [151], [0.0], "beyond the 300 frames"),
+        (movement(), [-1], [0.0], "beyond the 300 frames"),
+        (movement(149), [0], [0.0], "beyond the 149 frames"),
+    ],
+)
+def test_windows_that_are_not_there_are_refused(of, first_frame, start_s, message):
+    with pytest.raises(ValueError, match=message):
+        Windows(of, np.array(first_frame), np.array(start_s))
+
+
+def test_overlapping_windows_keep_every_frame_once(make_sequence):
+    sequence = make_sequence(at(30, 3000), np.random.default_rng(3).normal(0, 2, (3000, 12, 2)))
+    windows = cut_windows(sequence)
+    assert len(windows) == 96
+    assert len(windows.movement) == 3000
+    np.testing.assert_array_equal(windows[10:12], windows.keypoints[10:12])
+    assert windows[90:200].shape == (6, 150, 12, 2)
+    assert windows[96:].shape == (0, 150, 12, 2)
 
 
 @pytest.mark.parametrize(
