@@ -399,7 +399,7 @@ def _variant(
     # One at a time: the folder never holds more than one video.
     target = folder / f"{rung.name}.mp4"
     try:
-        if not vary_video(path, rung, target):
+        if not vary_video(path, rung, target, limits=reader.limits):
             return None
         with extraction_progress() as bar:
             return reader.read(target, on_progress=bar)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from keypoint_extractors.video_limits import VideoLimits, defaults_in_words, limits_from
+
 if TYPE_CHECKING:
     from keypoint_extractors.following import Follow
     from keypoint_extractors.registry import Extractor
@@ -44,6 +46,13 @@ def person_option(command: _F) -> _F:
     return click.option("--person", required=True, metavar="NAME", help="The person, as you call them.")(command)
 
 
+def _limits(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> VideoLimits:
+    try:
+        return limits_from(texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 extractor_options: Callable[[Any], Any] = together(
     click.option(
         "--weights",
@@ -67,6 +76,14 @@ extractor_options: Callable[[Any], Any] = together(
         default=30.0,
         show_default=True,
         help="Rate of OpenPose folders.",
+    ),
+    click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        metavar="NAME=NUMBER",
+        callback=_limits,
+        help=f"What one video may ask of the machine. [default: {defaults_in_words()}]",
     ),
 )
 
@@ -99,6 +116,7 @@ def open_reader(
     cache_dir: Path | None,
     no_cache: bool,
     openpose_fps: float,
+    limits: VideoLimits | None = None,
 ) -> SourceReader:
     """What reads the clips, by the extractor options."""
     from keypoint_extractors.cache import ObservationCache, default_cache_folder
@@ -114,7 +132,7 @@ def open_reader(
         return chosen
 
     cache = None if no_cache else ObservationCache(cache_dir or default_cache_folder())
-    return SourceReader(choose, cache, openpose_fps)
+    return SourceReader(choose, cache, openpose_fps, limits)
 
 
 def whom(track: int | None, box: tuple[float, float, float, float] | None) -> Follow:

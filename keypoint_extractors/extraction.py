@@ -13,10 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.observation import DetectionLog, Observation, PoseEstimator, observation_from
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
-from keypoint_extractors.video import Frame, VideoInfo, VideoReader, sha256_of
+from keypoint_extractors.video import Frame, VideoInfo, sha256_of
+from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import UInt8Array
 from poseauth.windows import FPS
 
@@ -39,11 +41,12 @@ def observe_video(
     estimator: PoseEstimator,
     *,
     source_sha256: str | None = None,
+    limits: VideoLimits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Observation:
     """Everybody in a video, frame by frame, at up to 30 frames a second.
 
-    Decoding runs ahead in a thread of its own, and gives pictures as small as the network can use.
+    Decoding runs ahead in a process of its own, and gives pictures as small as the network can use.
 
     Parameters
     ----------
@@ -53,17 +56,19 @@ def observe_video(
         The network.
     source_sha256 : str
         The file's digest where it is known already.
+    limits : VideoLimits or None
+        What the file may ask of the machine; None: the usual.
     on_progress : callable
         Told after every group of frames.
 
     Raises
     ------
     VideoError
-        If the file is no video or no frame of it can be decoded.
+        If the file is no video, goes beyond a limit, ends the decoder, or no frame of it can be decoded.
     ExtractorError
         If the network fails.
     """
-    reader = VideoReader(path, picture_side=estimator.picture_side)
+    reader = IsolatedVideo(path, picture_side=estimator.picture_side, limits=limits)
     n_expected = _expected_frames(reader.info)
     times: list[float] = []
     shots: list[int] = []
@@ -75,8 +80,9 @@ def observe_video(
             shots.extend(shot for _, shot in group)
             yield [frame.rgb for frame, _ in group]
 
-    wider, higher = reader.reduction
-    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream:
+    width, height = reader.info.width, reader.info.height
+    wider, higher = width / reader.picture_size[0], height / reader.picture_size[1]
+    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, reader:
         for found in estimator.detect(pictures(stream)):
             detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
@@ -87,7 +93,7 @@ def observe_video(
         track_people(detections, shot_of_frame, FPS),
         np.array(times, np.float64),
         shot_of_frame,
-        frame_size=(reader.info.width, reader.info.height),
+        frame_size=(width, height),
         sees_many=estimator.sees_many,
         coverage=reader.coverage,
         extractor=estimator.fingerprint,
@@ -105,9 +111,8 @@ def _groups(stream: Iterator[tuple[Frame, int]], n_frames: int) -> Iterator[list
 
 def _expected_frames(info: VideoInfo) -> int | None:
     """Frames that the 30 fps stream of the file will have, as far as the file tells."""
-    if info.n_promised is None:
-        return None
-    return min(info.n_promised, round(info.duration_s * FPS)) if info.duration_s else info.n_promised
+    by_time = round(info.duration_s * FPS) if info.duration_s else None
+    return min((n for n in (info.n_promised, by_time) if n is not None), default=None)
 
 
 class _Ahead(Iterator[_T]):

@@ -16,6 +16,7 @@ from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.openpose_json import DEFAULT_FPS, FILE_PATTERN, read_openpose_folder
 from keypoint_extractors.registry import Extractor
 from keypoint_extractors.video import VIDEO_SUFFIXES, sha256_of
+from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import KeypointFileError, StorageError, VideoError
 from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
 from poseauth.keypoint_files import read_keypoints
@@ -101,11 +102,14 @@ class SourceReader:
         Where what was seen is kept; None: nowhere.
     openpose_fps : float
         Frames a second of OpenPose's folders, which do not say.
+    limits : VideoLimits or None
+        What one video may ask of the machine; None: the usual.
     """
 
     choose: Callable[[], Extractor]
     cache: ObservationCache | None = None
     openpose_fps: float = DEFAULT_FPS
+    limits: VideoLimits | None = None
     _extractor: Extractor | None = field(default=None, init=False, repr=False)
     _estimator: PoseEstimator | None = field(default=None, init=False, repr=False)
 
@@ -161,7 +165,9 @@ class SourceReader:
             return follow(kept, who)
         if self._estimator is None:
             self._estimator = self.extractor.open_estimator()
-        observation = observe_video(path, self._estimator, source_sha256=sha256, on_progress=on_progress)
+        observation = observe_video(
+            path, self._estimator, source_sha256=sha256, limits=self.limits, on_progress=on_progress
+        )
         if self.cache:
             try:
                 self.cache.keep(observation)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.drawing.rendering import N_ENCODER_THREADS, TICKS_PER_S
-from keypoint_extractors.video import VideoReader
+from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import BoolArray
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
@@ -72,7 +73,7 @@ RUNGS = (
 """Each changes one thing, so that its part in a drift is known."""
 
 
-def vary_video(source: Path, rung: Rung, target: Path) -> bool:
+def vary_video(source: Path, rung: Rung, target: Path, *, limits: VideoLimits | None = None) -> bool:
     """Write a video as it would come out of other hands; gives whether there was anything to change.
 
     Frame by frame: memory does not grow with the length. Pictures are those that an extractor sees (upright, at most
@@ -87,6 +88,8 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
         What to do to it.
     target : Path
         Ends in .mp4.
+    limits : VideoLimits or None
+        What the source may ask of the machine; None: the usual.
 
     Returns
     -------
@@ -106,11 +109,11 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
 
     if target.suffix.lower() != SUFFIX:
         raise ValueError(f"{target.name} does not end in {SUFFIX}, the only container variants are written in")
-    reader = VideoReader(source)
+    reader = IsolatedVideo(source, limits=limits)
     width, height = (_even(side / 2 if rung.halves else side) for side in (reader.info.width, reader.info.height))
     n_written = 0
     try:
-        with av.open(str(target), "w", options={"fflags": "+bitexact"}) as container:
+        with reader, av.open(str(target), "w", options={"fflags": "+bitexact"}) as container:
             stream = container.add_stream(
                 "libx264", rate=_NOMINAL_FPS, options={"preset": "veryfast", "crf": str(rung.crf)}
             )
@@ -130,7 +133,7 @@ def vary_video(source: Path, rung: Rung, target: Path) -> bool:
     return rung.max_fps is None or n_written < reader.coverage.n_kept
 
 
-def _pictures(reader: VideoReader, rung: Rung) -> Iterator[av.VideoFrame]:
+def _pictures(reader: IsolatedVideo, rung: Rung) -> Iterator[av.VideoFrame]:
     import av
 
     last_tick, is_due = -1, _due_at(rung.max_fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keypoint_extractors.digest import file_sha256
+from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import UInt8Array
 from poseauth.errors import VideoError
 from poseauth.keypoints import Coverage
@@ -31,8 +33,11 @@ VIDEO_SUFFIXES = frozenset(
 # Containers that hold video themselves. Scripts that make FFmpeg open other files or addresses (concat, hls,
 # dash, sdp, image sequences) are not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mxf,flv,asf,ogg,nut"
-_MAX_MEGAPIXELS = 8192 * 8192 / 1e6
 _MAX_FAILED_IN_A_ROW = 50
+_MISSING_S, _MISSING_SHARE = 1.0, 0.02
+"""How much shorter than the whole file its pictures may be: sound often goes on a little."""
+_MAX_STREAMS = 32
+"""Streams of a file that are held to the limit of a picture's size while the file is opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +58,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says of itself before anything is decoded; sizes of the upright frame in pixels."""
+    """What a file says of itself before anything is decoded: size of the upright frame in pixels, frames a second."""
 
     width: int
     height: int
     n_promised: int | None
     duration_s: float | None
     rotation: int
+    rate: float | None
 
 
 def sha256_of(path: Path) -> str:
@@ -88,42 +94,59 @@ class VideoReader:
     picture_side : int or None
         Pixels of the longer side that a picture needs: a larger one is scaled down by a whole number, to no less, in
         the same step in which its colours are converted. None: pictures keep their size.
+    limits : VideoLimits
+        What the file may ask for; by default the usual.
 
     Raises
     ------
     VideoError
-        If the file is not there, is not a video, or yields no frame at all.
+        If the file is not there, is not a video, goes beyond a limit, or yields no frame at all.
     """
 
-    def __init__(self, path: Path, *, picture_side: int | None = None) -> None:
+    def __init__(self, path: Path, *, picture_side: int | None = None, limits: VideoLimits | None = None) -> None:
         self.path = path
+        self._limits = limits or VideoLimits()
         if not path.exists():
             raise VideoError(f"{path}: no such file")
         if not path.is_file():
             raise VideoError(f"{path}: not a file")
-        with _opened(path) as (_, stream):
-            self.info = _info(path, stream)
+        _check(path, "gigabytes", path.stat().st_size / 1e9, self._limits)
+        with _opened(path, self._limits) as (container, stream):
+            self.info = _info(path, container, stream, self._limits)
         larger = max(self.info.width, self.info.height)
         self._reduction = max(1, larger // picture_side) if picture_side else 1
         self._n_decoded = 0
         self._n_kept = 0
+        self._n_back = 0
+        self._last_s = 0.0
         self._broke_off: str | None = None
         self._finished = False
 
     @property
-    def reduction(self) -> tuple[float, float]:
-        """How many times as wide and as high the video is as the pictures given."""
-        width, height = (_reduced(side, self._reduction) for side in (self.info.width, self.info.height))
-        return self.info.width / width, self.info.height / height
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of the pictures given, in pixels; one for all, also where the video changes its own."""
+        return _reduced(self.info.width, self._reduction), _reduced(self.info.height, self._reduction)
 
     @property
     def coverage(self) -> Coverage:
         """What was decoded so far of what the file promises."""
         promised = self.info.n_promised
         broke_off = self._broke_off
-        if self._finished and broke_off is None and promised and self._n_decoded < promised - 1:
-            broke_off = f"the file ends after {self._n_decoded} of {promised} frames"
+        if self._finished and broke_off is None:
+            broke_off = self._ended_early()
         return Coverage(promised, self._n_decoded, self._n_kept, broke_off)
+
+    def _ended_early(self) -> str | None:
+        promised, length_s = self.info.n_promised, self.info.duration_s
+        if promised:
+            # What is shown at the end counts where there are empty places for dropped pictures, as in an AVI.
+            shown = max(self._n_decoded, round(self._last_s * (self.info.rate or 0.0)) + 1)
+            short = shown < promised - 1
+            return f"the file ends after {self._n_decoded} of {promised} frames" if short else None
+        # Some containers name no number of frames; time stamps then tell how much is missing.
+        if length_s and self._last_s < length_s - max(_MISSING_S, _MISSING_SHARE * length_s):
+            return f"the pictures end at {self._last_s:.1f} of {length_s:.1f} s"
+        return None
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode; a frame that the 30 fps stream does not need is dropped before its colours are converted.
@@ -134,7 +157,7 @@ class VideoReader:
 
         self._converter: Any = VideoReformatter()
         before, waiting = -math.inf, None
-        with _opened(self.path) as (container, stream):
+        with _opened(self.path, self._limits) as (container, stream):
             for time_s, picture in self._in_order(container, stream):
                 if waiting is not None:
                     yield from self._needed(before, *waiting, after=time_s)
@@ -149,15 +172,28 @@ class VideoReader:
             raise VideoError(f"{self.path}: no frame could be decoded ({reason}). Is the file complete?")
 
     def _in_order(self, container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-        """Decoded pictures with their seconds from the first; one that does not come later than the last is dropped."""
+        """Decoded pictures with their seconds from the first; one that does not come later than the last is dropped.
+
+        Time stamps that jump back (two recordings behind one another, say) cannot be told from a clip that shows the
+        same seconds twice: what comes after is left out, and said.
+        """
         first, last = None, -math.inf
         for picture in self._decoded(container, stream):
             time_s = _time_of(picture, self._n_decoded, stream)
             self._n_decoded += 1
             first = time_s if first is None else first
+            if self._n_decoded > self._limits.frames or time_s - first > self._limits.hours * 3600:
+                self._broke_off = (
+                    f"stopped at a limit, {self._limits.frames:.0f} frames or {self._limits.hours:g} hours"
+                )
+                return
             if time_s > last:
                 last = time_s
+                self._last_s = time_s - first
                 yield time_s - first, picture
+            elif time_s < last:
+                self._n_back += 1
+                self._broke_off = f"{self._n_back} pictures were left out: their time stamps go back"
 
     def _needed(self, before: float, time_s: float, picture: Any, *, after: float) -> Iterator[Frame]:
         """The frame, if some tick lies nearer to it than to the frames before and after it."""
@@ -169,7 +205,7 @@ class VideoReader:
 
     def _upright_rgb(self, picture: Any) -> UInt8Array:
         """The picture's colours, scaled in the same step, turned upright."""
-        width, height = (_reduced(side, self._reduction) for side in (picture.width, picture.height))
+        width, height = self.picture_size if self.info.rotation % 180 == 0 else self.picture_size[::-1]
         interpolation = "AREA" if self._reduction > 1 else None
         # One converter for all pictures: a picture's own would be set up anew for each.
         rgb = self._converter.reformat(picture, width, height, "rgb24", interpolation=interpolation).to_ndarray()
@@ -195,6 +231,8 @@ class VideoReader:
                 pictures = packet.decode()
                 n_failed_in_a_row = 0
             except av.FFmpegError as error:
+                if error.errno in (errno.ENOMEM, errno.EAGAIN):  # no room, also not for a thread
+                    raise MemoryError from error
                 self._broke_off = f"damaged pictures were skipped: {error}"
                 n_failed_in_a_row += 1
                 if n_failed_in_a_row >= _MAX_FAILED_IN_A_ROW:
@@ -205,14 +243,18 @@ class VideoReader:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[Any, Any]]:
     import av
 
     # PyAV's logging stays off, as it is: with any level set, FFmpeg's threads wait for the interpreter to report an
     # error, while the interpreter, closing the file, waits for them.
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    most_pixels: Any = {"max_pixels": str(round(limits.megapixels * 1e6))}  # FFmpeg then makes no room for larger ones
     try:
-        container = av.open(str(path.resolve()), options=options)
+        try:
+            container = av.open(str(path.resolve()), options=options, stream_options=[most_pixels] * _MAX_STREAMS)
+        except ValueError:  # a format that shows its streams later; they are held to the limit when they are decoded
+            container = av.open(str(path.resolve()), options=options)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: not a video that can be read ({_short(error)})") from error
     with container:
@@ -220,6 +262,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             raise VideoError(f"{path}: there is no video stream in it")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.options = most_pixels
         yield container, stream
 
 
@@ -227,31 +270,49 @@ def _short(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _info(path: Path, stream: Any) -> VideoInfo:
+def _info(path: Path, container: Any, stream: Any, limits: VideoLimits) -> VideoInfo:
+    import av
+
     width, height = stream.codec_context.width, stream.codec_context.height
     if width <= 0 or height <= 0:
-        raise VideoError(f"{path}: its video stream names no picture size ({width} x {height})")
-    if width * height / 1e6 > _MAX_MEGAPIXELS:
-        raise VideoError(f"{path}: pictures of {width} x {height} are beyond {_MAX_MEGAPIXELS:.0f} megapixels")
-    duration_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
-    n_promised = stream.frames or None
-    if n_promised is None and duration_s and stream.average_rate:
-        n_promised = round(duration_s * float(stream.average_rate))
-    rotation = _rotation(path, stream)
+        limit = f"{limits.megapixels:.0f} megapixels"
+        raise VideoError(f"{path}: its video stream names no picture size, or one beyond the limit of {limit}")
+    _check(path, "megapixels", width * height / 1e6, limits)
+    duration_s = _positive(float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0)
+    rate = _positive(float(stream.average_rate or 0.0))
+    n_promised = stream.frames if stream.frames > 0 else None
+    if n_promised is None and duration_s and rate:
+        n_promised = round(duration_s * rate)
+    duration_s = duration_s or _positive((container.duration or 0) / av.time_base)
+    _check(path, "hours", (duration_s or 0.0) / 3600, limits)
+    _check(path, "fps", rate or 0.0, limits)
+    _check(path, "frames", n_promised or 0, limits)
+    rotation = _rotation(path, limits)
     if rotation % 180:
         width, height = height, width
-    return VideoInfo(width, height, n_promised, duration_s, rotation)
+    return VideoInfo(width, height, n_promised, duration_s, rotation, rate)
 
 
-def _rotation(path: Path, stream: Any) -> int:
+def _positive(value: float) -> float | None:
+    return value if value > 0 else None
+
+
+def _check(path: Path, name: str, value: float, limits: VideoLimits) -> None:
+    limit = getattr(limits, name)
+    if value > limit:
+        raise VideoError(
+            f"{path}: {value:,.6g} {name} are beyond the limit of {limit:,.6g}. If the file is meant to be like that: "
+            f"--limit {name}={math.ceil(value)}"
+        )
+
+
+def _rotation(path: Path, limits: VideoLimits) -> int:
     """Quarter turns, counter-clockwise in degrees, that bring the decoded picture upright."""
     import av
 
     try:
-        with av.open(
-            str(path.resolve()), options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-        ) as probe:
-            first = next(probe.decode(probe.streams.video[0]), None)
+        with _opened(path, limits) as (container, stream):
+            first = next(container.decode(stream), None)
     except (av.FFmpegError, OSError):
         return 0  # what cannot be decoded is reported where it is decoded
     return 0 if first is None else round(first.rotation / 90) * 90 % 360
