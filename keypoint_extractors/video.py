@@ -261,6 +261,8 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[Any, Any]]:
         if not container.streams.video:
             raise VideoError(f"{path}: there is no video stream in it")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise VideoError(f"{path}: its video stream is of a kind that cannot be decoded here")
         stream.thread_type = "AUTO"
         stream.codec_context.options = most_pixels
         yield container, stream

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,9 @@ MAX_FRAMES = 30 * 3600 * 24
 """A day at 30 fps: a file that claims more is refused before it is read."""
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
-    RuntimeError, ValueError
+    RuntimeError, ValueError, SyntaxError, TokenError
 )  # fmt: skip
-"""What reading a damaged or hostile zip can raise."""
+"""What reading a damaged or hostile zip can raise; the last two, NumPy's reading of an array's header."""
 _MAX_META_BYTES = 1 << 20
 COCO17_ARRAYS = ("xy", "conf", "fps")
 COCO17_MIN_CONFIDENCE = 0.5

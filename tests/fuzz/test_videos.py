@@ -1,0 +1,60 @@
+"""Damaged videos end in pictures or in a named reason: no crash, no hang, nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from keypoint_extractors.decoder_process import IsolatedVideo
+from keypoint_extractors.drawing.rendering import CODECS, render_video
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.video_limits import VideoLimits
+from poseauth.errors import VideoError
+from tests.fuzz.mutations import BUDGET_S, SEED, mutated
+
+LIMITS = VideoLimits(frames=2000, hours=1.0, megapixels=4.0, memory_mb=1500, stall_s=20.0, wait_s=30.0)
+NEVER = ("crashed", "hung", "failed")
+SHARE = 0.6
+"""Of the time for all fuzz tests."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One small video of every container that the renderer writes, as bytes by suffix."""
+    folder = tmp_path_factory.mktemp("whole")
+    sequence = speak(STYLES[0], duration_s=1.0, seed=1, width=160, height=96)
+    return {suffix: render_video(sequence, folder / f"clip{suffix}").read_bytes() for suffix in CODECS}
+
+
+def outcome(path):
+    """Pictures, or the reason in a word; anything else is raised."""
+    try:
+        with IsolatedVideo(path, limits=LIMITS) as video:
+            times = [frame.time_s for frame in video]
+    except VideoError as error:
+        return next((word for word in NEVER if f"the decoder {word}" in str(error)), "refused")
+    assert times
+    assert (np.diff(times) > 0).all()
+    return "broke off" if video.coverage.broke_off else "read"
+
+
+def test_damaged_videos_end_in_pictures_or_a_reason(whole, tmp_path, capsys):
+    found: Counter[str] = Counter()
+    ends, number = time.monotonic() + SHARE * BUDGET_S, 0
+    while time.monotonic() < ends:
+        rng = np.random.default_rng((SEED, number))
+        suffix = sorted(whole)[number % len(whole)]
+        path = tmp_path / f"damaged-{SEED}-{number}{suffix}"
+        path.write_bytes(mutated(whole[suffix], list(whole.values()), rng))
+        result = outcome(path)
+        assert result not in NEVER, f"{path} (seed {SEED}, number {number}) {result}"
+        found[result] += 1
+        path.unlink()
+        number += 1
+    assert number >= 10
+    assert found["refused"] + found["broke off"]
+    with capsys.disabled():
+        print(f"\n{number} damaged videos: " + ", ".join(f"{n} {what}" for what, n in found.most_common()))
