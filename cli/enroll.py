@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from person_profiles.store import ProfileStore
 
 REAL, FAKE = "real", "fake"
+MIN_DIGEST = 8
+"""Hexadecimal digits of a digest that say which video is meant."""
 
 
 @click.command(
@@ -47,9 +49,10 @@ left out in turn and judged unseen. A person who cannot be told from others is n
 \b
 Example:
   poseauth enroll --person obama videos/ --impostor others/
-  (others/ holds clips of other people, best one folder a person)"""
+  (others/ holds clips of other people, best one folder a person)
+  poseauth enroll --person obama --again --without clip.mp4 --impostor others/"""
 )
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @person_option
 @click.option("--fake", "fakes", multiple=True, type=click.Path(path_type=Path), help="Known fakes of the person.")
 @click.option(
@@ -77,6 +80,19 @@ Example:
     help="Keep the profile even if it does not pass its self-test; every answer by it is inconclusive.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Learn an enrolled person anew from the movement that is kept of their videos, and from VIDEOS if any. Name "
+    "the others again: nothing of them is kept.",
+)
+@click.option(
+    "--without",
+    "left_out",
+    multiple=True,
+    metavar="NAME|SHA256",
+    help="With --again: take this video out, by its file's name or digest (see poseauth profiles show --json).",
+)
 @click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
 @extractor_options
 @follow_options
@@ -92,6 +108,8 @@ def enroll(
     seed: int,
     allow_weak: bool,
     overwrite: bool,
+    again: bool,
+    left_out: tuple[str, ...],
     extractor: str,
     track: int | None,
     box: tuple[float, float, float, float] | None,
@@ -100,7 +118,15 @@ def enroll(
     **reader_options: Any,
 ) -> int:
     """Read the videos, learn, keep the profile, say what was learnt."""
+    if not videos and not again:
+        raise click.UsageError("Missing argument 'VIDEOS...'.")
+    if left_out and not again:
+        raise click.UsageError("--without takes a video out of a profile that is learnt anew: add --again")
     store = open_store(home)
+    kept, taken_out = _kept(store, person, left_out) if again else ([], [])
+    if again:
+        overwrite, known = True, store.load(person).extractor
+        extractor = known.name if extractor == "auto" and known and known.name in EXTRACTOR_CHOICES else extractor
     twin = store.written_otherwise(person)
     if twin:
         raise ProfileExistsError(
@@ -119,7 +145,7 @@ def enroll(
     device = str(choose_device(reader_options["device"]))
     real, fake_too = _real_and_fake(videos)
     collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
-    genuine = [sequence for _, sequence in collection.read(real)]
+    genuine = [*kept, *(sequence for _, sequence in collection.read(real))]
     if not genuine:
         raise EnrolmentError(f"none of the given videos of {person} could be read; see the reasons above")
     negatives = collection.negatives([*fakes, *fake_too], "fake") + collection.negatives(impostors, "impostor")
@@ -146,6 +172,10 @@ def enroll(
     folder = store.save(profile, genuine, overwrite=overwrite)
     click.echo(describe_profile(profile))
     click.echo(f"kept in {folder}")
+    cache = collection.reader.cache
+    for one in taken_out:
+        n_entries = cache.forget(one.recording) if cache else 0
+        click.echo(f"taken out: {one.provenance.source_name}, and {n_entries} cached keypoint files of it")
     return SOME_FAILED if collection.n_failed else 0
 
 
@@ -184,6 +214,31 @@ class _Collection:
             loose = [path] if not people else [entry for entry in inside if is_clip(entry)]
             found += [Negative(sequence, f"{role}: {clip.stem}", role) for clip, sequence in self.read(loose)]
         return found
+
+
+def _kept(
+    store: ProfileStore, person: str, left_out: Sequence[str]
+) -> tuple[list[KeypointSequence], list[KeypointSequence]]:
+    """The movement kept of an enrolled person's own videos, and of those that are left out by name or digest."""
+    movement, taken_out = store.load_movement(person), list[KeypointSequence]()
+    for wanted in left_out:
+        found = [one for one in movement if _is_called(one, wanted)]
+        if not found:
+            names = ", ".join(sorted(one.provenance.source_name for one in movement))
+            raise EnrolmentError(f"{person} was learnt from no {wanted}. Kept are: {names}")
+        taken_out += found
+        movement = [one for one in movement if not _is_called(one, wanted)]
+    if not movement:
+        raise EnrolmentError(
+            f"nothing is left of {person} without these videos. To remove them altogether: "
+            f"poseauth profiles remove {person!r}"
+        )
+    return movement, taken_out
+
+
+def _is_called(sequence: KeypointSequence, wanted: str) -> bool:
+    by_digest = len(wanted) >= MIN_DIGEST and sequence.recording.startswith(wanted.lower())
+    return by_digest or sequence.provenance.source_name == wanted
 
 
 def _real_and_fake(videos: Sequence[Path]) -> tuple[list[Path], list[Path]]:

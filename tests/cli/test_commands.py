@@ -11,6 +11,7 @@ import pytest
 
 from keypoint_extractors import sources
 from keypoint_extractors.drawing.speakers import STYLES, speak
+from person_profiles.store import ProfileStore
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import keypoint_sequence
 from poseauth.surrogates import mirror_images
@@ -134,6 +135,41 @@ def test_enrolling_twice_needs_overwrite(poseauth, speeches, home):
     status, _, err = poseauth(*arguments)
     assert (status, "--overwrite" in err) == (1, True)
     assert poseauth(*arguments, "--overwrite")[0] == 0
+
+
+def own_videos(home):
+    movement = ProfileStore(home).load_movement("Ada")
+    return {one.provenance.source_name: one.recording for one in movement}
+
+
+@pytest.mark.parametrize("by", ["name", "digest"])
+def test_a_video_can_be_taken_out_and_the_person_learnt_again(poseauth, speeches, home, by):
+    before = own_videos(home)
+    assert len(before) == 4
+    name = sorted(before)[0]
+    status, out, err = poseauth(
+        "enroll", "--person", "Ada", "--again", "--without", name if by == "name" else before[name][:12],
+        "--impostor", speeches / "others", "--home", home,
+    )  # fmt: skip
+    assert status == 0, err
+    assert f"taken out: {name}" in out
+    assert own_videos(home) == {other: digest for other, digest in before.items() if other != name}
+    videos = ProfileStore(home).load("Ada").videos
+    assert sorted(video.source_name for video in videos if video.role == "genuine") == sorted(before)[1:]
+
+
+def test_learning_again_needs_a_person_and_videos_that_are_there(poseauth, speeches, home):
+    others = ("--impostor", speeches / "others", "--home", home)
+    status, _, err = poseauth("enroll", "--person", "Ada", "--again", "--without", "nothing.mp4", *others)
+    assert (status, "learnt from no nothing.mp4. Kept are:" in err) == (1, True)
+    everything = [part for name in own_videos(home) for part in ("--without", name)]
+    status, _, err = poseauth("enroll", "--person", "Ada", "--again", *everything, *others)
+    assert (status, "nothing is left of Ada" in err) == (1, True)
+    status, _, err = poseauth("enroll", "--person", "Eve", "--again", *others)
+    assert (status, "Eve is not enrolled" in err) == (1, True)
+    assert poseauth("enroll", "--person", "Ada", "--without", "x", speeches / "ada", *others)[0] == 2
+    assert poseauth("enroll", "--person", "Ada", *others)[0] == 2
+    assert len(own_videos(home)) == 4
 
 
 def test_without_others_nobody_is_enrolled_but_as_weak_on_request(poseauth, speeches, tmp_path):
