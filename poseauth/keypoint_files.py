@@ -34,6 +34,8 @@ FORMAT_VERSION = 1
 SUFFIX = ".npz"
 MAX_FRAMES = 30 * 3600 * 24
 """A day at 30 fps: a file that claims more is refused before it is read."""
+MAX_SECONDS = 3600.0 * 24
+"""Between the first frame and the last: few frames far apart become many at 30 fps."""
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     RuntimeError, ValueError, SyntaxError, TokenError
@@ -82,9 +84,13 @@ def read_keypoints(path: Path) -> KeypointSequence:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KeypointFileError(f"{path}: its description (meta) cannot be read: {error}") from error
     try:
-        return keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
+        sequence = keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
     except (ValueError, TypeError) as error:
         raise KeypointFileError(f"{path}: {error}") from error
+    if sequence.duration_s > MAX_SECONDS:
+        hours = MAX_SECONDS / 3600
+        raise KeypointFileError(f"{path}: its frames span {sequence.duration_s / 3600:.4g} hours; {hours:g} at most")
+    return sequence
 
 
 def _from_coco17(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:

@@ -297,6 +297,12 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_frames_that_span_more_than_a_day_are_refused(make_sequence, tmp_path):
+    write_keypoints(make_sequence([0.0, 100_000.0]), tmp_path / "long.npz")
+    with pytest.raises(KeypointFileError, match=r"long\.npz: its frames span 27\.78 hours; 24 at most"):
+        read_keypoints(tmp_path / "long.npz")
+
+
 @pytest.mark.parametrize("broken", ["os.fsync", "numpy.savez_compressed", "pathlib.Path.replace"])
 def test_writing_that_fails_leaves_the_old_file_and_nothing_half_written(sequence, stored, monkeypatch, broken):
     before = stored.read_bytes()
