@@ -35,25 +35,46 @@ class Home:
     ----------
     path : Path
         Made by `make`.
+    lock_timeout_s : float
+        How long a writer waits for another.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = path
+        self.lock_timeout_s = lock_timeout_s
 
     def names(self) -> list[str]:
-        """The folders that stand here, or stand aside for a writer that was killed or is at work."""
-        found = {folder.name.removeprefix(_ASIDE) for folder in self.path.iterdir() if folder.is_dir()}
+        """Of folders that stand here, or stand aside for a writer that was killed or is at work; and of loose files.
+
+        Some may be gone when they are read.
+
+        Raises
+        ------
+        StorageError
+            If the home cannot be read.
+        """
+        with self._reading():
+            # Twice: a large folder is not listed at one moment, and a writer may rename a name past the reader.
+            listed = {entry.name for _ in range(2) for entry in self.path.iterdir()}
+        found = {name.removeprefix(_ASIDE) for name in listed}
         return sorted(name for name in found if not name.startswith("."))
 
     def place(self, name: str) -> Path | None:
-        """Where the folder of that name can be read; None where there is none."""
+        """Where the folder of that name can be read; None where there is none.
+
+        Raises
+        ------
+        StorageError
+            If the home cannot be read.
+        """
         folder, aside = self.path / name, self._aside(name)
-        if not folder.is_dir() and aside.is_dir():
-            # Either a writer is at work, and nothing need be done, or one was killed. Who may not write reads on.
-            with contextlib.suppress(OSError, StorageError), self.writing(timeout_s=0):
-                pass
-        # More than once: between two looks a writer may have exchanged them.
-        return next((place for place in (folder, aside) * 3 if place.is_dir()), None)
+        with self._reading():
+            if not folder.is_dir() and aside.is_dir():
+                # Either a writer is at work, and nothing need be done, or one was killed. Who may not write reads on.
+                with contextlib.suppress(OSError, StorageError), self.writing(wait=False):
+                    pass
+            # More than once: between two looks a writer may have exchanged them.
+            return next((place for place in (folder, aside) * 3 if place.is_dir()), None)
 
     def read(self, name: str, read: Callable[[Path], _Found]) -> _Found | None:
         """What `read` makes of a folder that nobody exchanges meanwhile; None where there is no such folder.
@@ -85,18 +106,19 @@ class Home:
         self.path.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def writing(self, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    def writing(self, *, wait: bool = True) -> Iterator[None]:
         """Be the only one who writes here; what killed writers left is settled before, what this one leaves after.
 
         Raises
         ------
         StorageError
-            If somebody else writes for longer than `timeout_s`.
+            If somebody else writes, and still does after `lock_timeout_s` if this one may `wait`.
         OSError
             If nothing can be written here.
         """
         from filelock import FileLock, Timeout
 
+        timeout_s = self.lock_timeout_s if wait else 0
         try:
             held = FileLock(self.path / LOCK_FILE, timeout=timeout_s).acquire()
         except Timeout as error:
@@ -154,6 +176,16 @@ class Home:
         self._bury(next(place for place in (self.path / name, self._aside(name)) if place.exists()))
         with contextlib.suppress(OSError):
             sync_folder(self.path)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} cannot be read: {error.strerror or error}. Have its owner let you, or name another "
+                "folder with --home"
+            ) from error
 
     def _settle(self) -> None:
         """What cannot be settled now waits for the next writer."""

@@ -164,7 +164,10 @@ def read_files(folder: Path) -> ProfileFiles:
     ProfileDamagedError
         If one is missing, changed, too large or of another format; names it.
     """
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    try:
+        missing = [name for name in FILES if not (folder / name).is_file()]
+    except OSError as error:
+        raise ProfileDamagedError(f"{folder} cannot be read: {error.strerror or error}") from error
     if missing:
         if PROFILE_FILE not in missing:  # another format may consist of other files
             _check_format(folder, _plain(folder, _read(folder / PROFILE_FILE)))
