@@ -221,19 +221,18 @@ def check_format(plain: Mapping[str, Any]) -> None:
         Says which format it is and what to do.
     """
     version = plain.get("format_version")
-    if version == FORMAT_VERSION and isinstance(version, int):
-        return
-    if not isinstance(version, int) or not 0 < version < _NO_FORMAT:
+    if type(version) is not int or not 0 < version < _NO_FORMAT:  # True is an int, too
         raise ProfileDamagedError("it names no format of a profile. Enrol the person again, or import them")
     if version < FORMAT_VERSION:
         raise ProfileDamagedError(
             f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. Enrol the "
             "person again from their videos, with --overwrite"
         )
-    raise ProfileDamagedError(
-        f"the profile has format {version}, of a later poseauth; this one reads {FORMAT_VERSION}. Install that "
-        "version, or enrol the person again from their videos, with --overwrite"
-    )
+    if version > FORMAT_VERSION:
+        raise ProfileDamagedError(
+            f"the profile has format {version}, of a later poseauth; this one reads {FORMAT_VERSION}. Install that "
+            "version, or enrol the person again from their videos, with --overwrite"
+        )
 
 
 def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> Profile:

@@ -57,7 +57,7 @@ def golden_profile(**changes) -> Profile:
     rng = np.random.default_rng(0)
 
     def drawn(*shape):
-        return rng.normal(0, 0.5, shape).astype(np.float32)
+        return rng.normal(0, 2.0, shape).astype(np.float32)
 
     clips = Calibration(ScoreLine(3.0, -1.5), (ScoreLine(2.5, -1.25), ScoreLine(3.5, -1.75)), -0.75, 0.5, 0.31, 4, 6)
     values = {

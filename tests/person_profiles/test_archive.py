@@ -283,7 +283,7 @@ def test_an_archive_of_somebody_without_a_name_is_refused(archive, elsewhere):
 
 def test_a_home_that_cannot_be_is_refused(archive, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(StorageError, match="cannot be imported into .*file: "):
+    with pytest.raises(StorageError, match=r"cannot be imported into .*file: "):
         import_profile(ProfileStore(tmp_path / "file"), archive)
 
 
@@ -336,7 +336,7 @@ def test_an_import_that_cannot_be_put_in_place_leaves_what_was(store, archive, a
         return no_space() if path.name.startswith(".new-") else rename(path, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(StorageError, match="cannot be imported into .*: No space left"):
+    with pytest.raises(StorageError, match=r"cannot be imported into .*: No space left"):
         import_profile(store, archive, overwrite=True)
     assert files_of(store.home) == before
     assert len(inside(store.home)) == 1

@@ -291,7 +291,9 @@ def test_a_writer_who_hangs_is_named_and_not_waited_for_for_ever(enrolled):
     store = ProfileStore(enrolled)
     store.folders.lock_timeout_s = 0.1
     with store.folders.writing():
-        with pytest.raises(StorageError, match=r"written by another poseauth, which has held \.lock for more than 0.1 s"):
+        with pytest.raises(
+            StorageError, match=r"written by another poseauth, which has held \.lock for more than 0.1 s"
+        ):
             store.save(profile_of(AFTER), golden_movement(), overwrite=True)
         assert state(store) == BEFORE, "reading waits for nobody"
 

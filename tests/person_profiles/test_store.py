@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from person_profiles.profile import profile_as_dict
 from person_profiles.home import LOCK_FILE
+from person_profiles.profile import profile_as_dict
 from person_profiles.profile_files import (
     DIGESTED,
     DIGESTS_FILE,
@@ -554,6 +554,26 @@ NAMES = [
     "x:y",
     "x*y",
     "🙂",
+    "🙃",
+    "🙂" * 200,
+    "a.b",
+    "a b",
+    "a-b",
+    "obama",
+    "OBAMA",
+    "\u043eb\u0430m\u0430",
+    "\u039fBAMA",
+    "\uff4f\uff42\uff41\uff4d\uff41",
+    "com1",
+    "con.",
+    "aux.tar.gz",
+    "profile.json",
+    ".lock",
+    ".trusted-keys",
+    ".aside-ada",
+    "ada ada-12345678",
+    "a\u0301",
+    "\u0430\u0301",
 ]
 
 
