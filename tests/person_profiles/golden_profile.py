@@ -32,7 +32,9 @@ from tests.known_body import BODY
 GOLDEN = Path(__file__).parent / "golden"
 NAME = "Ada Lovelace"
 YOLO = ExtractorFingerprint("yolo", "8.4.100", "ab" * 32, {"imgsz": 640, "conf": 0.3})
-ARCHITECTURE = Architecture(hidden=3, layers=1, dropout=0.0, frame_step=5, head="binary", statistics=False)
+ARCHITECTURE = Architecture(
+    hidden=3, layers=1, dropout=0.0, frame_step=5, pooling="last", head="binary", statistics=False
+)
 
 
 def golden_folder(version: int = FORMAT_VERSION) -> Path:
@@ -44,7 +46,7 @@ def golden_speech(duration_s: float, *, name: str = "golden.mp4"):
     """A speaker whose wrists beat once in pi seconds; nothing is drawn by chance."""
     times = np.arange(round(duration_s * 30)) / 30
     keypoints = np.tile(BODY.astype(np.float64), (len(times), 1, 1))
-    keypoints[:, [4, 7], 1] += 40 * np.sin(2 * times)[:, None]
+    keypoints[:, [3, 4, 6, 7], 1] += 60 * np.sin(2 * times)[:, None]
     keypoints[:, 0, 0] += 5 * np.cos(2 * times)
     confidence = np.full((len(times), 12), 0.9)
     provenance = Provenance(name, "cd" * 32, frame_width=640, frame_height=360, extractor=YOLO)
@@ -57,7 +59,7 @@ def golden_profile(**changes) -> Profile:
     rng = np.random.default_rng(0)
 
     def drawn(*shape):
-        return rng.normal(0, 2.0, shape).astype(np.float32)
+        return rng.normal(0, 0.7, shape).astype(np.float32)
 
     clips = Calibration(ScoreLine(3.0, -1.5), (ScoreLine(2.5, -1.25), ScoreLine(3.5, -1.75)), -0.75, 0.5, 0.31, 4, 6)
     values = {
@@ -96,8 +98,8 @@ def golden_profile(**changes) -> Profile:
         "weaknesses": (),
         "notes": ("made by hand",),
         "weights": {
-            "network.feature_mean": drawn(n_features),
-            "network.feature_scale": np.ones(n_features, np.float32),
+            "network.feature_mean": drawn(n_features) / 10,
+            "network.feature_scale": np.full(n_features, 0.5, np.float32),
             "network.lstm.weight_ih_l0": drawn(4 * hidden, n_features),
             "network.lstm.weight_hh_l0": drawn(4 * hidden, hidden),
             "network.lstm.bias_ih_l0": drawn(4 * hidden),
