@@ -18,7 +18,8 @@ import pytest
 
 from person_profiles.archive import export_profile, import_profile
 from person_profiles.home import LOCK_FILE, Home
-from person_profiles.profile_files import read_files
+from person_profiles.profile_files import SIGNATURE_FILE, read_files
+from person_profiles.signature import make_key
 from person_profiles.store import ProfileStore
 from poseauth.errors import ProfileExistsError, StorageError, UnknownPersonError
 from tests.person_profiles.golden_profile import NAME, golden_movement, golden_profile
@@ -125,6 +126,8 @@ def state(store):
         return NOBODY
     assert len(movement) == len(golden_movement())
     assert [entry.profile.name for entry in entries] == [NAME]
+    is_from_archive = (store.folder_of(NAME) / SIGNATURE_FILE).exists()
+    assert store.stored(NAME).signature.state == ("not trusted" if is_from_archive else "unsigned")
     return profile.seed
 
 
@@ -151,10 +154,11 @@ def enrolled(tmp_path):
 
 @pytest.fixture
 def archive(tmp_path):
-    """The profile of after."""
+    """The profile of after, signed."""
     store = ProfileStore(tmp_path / "elsewhere")
     store.save(profile_of(AFTER), golden_movement())
-    export_profile(store, NAME, tmp_path / "after.poseauth")
+    make_key(tmp_path / "newsroom.key")
+    export_profile(store, NAME, tmp_path / "after.poseauth", sign_with=tmp_path / "newsroom.key")
     return tmp_path / "after.poseauth"
 
 

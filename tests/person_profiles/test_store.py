@@ -493,6 +493,38 @@ def test_a_home_that_cannot_be_is_refused(tmp_path, ada):
         ProfileStore(tmp_path / "file").save(ada, [])
 
 
+def test_asking_whether_a_home_can_be_written_leaves_no_trace(store, ada, tmp_path):
+    store.check_writable()
+    assert not store.home.exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".poseauth-")] == []
+    folder = store.save(ada, [])
+    store.check_writable()
+    assert inside(store.home) == [folder]
+
+
+def test_asking_whether_a_home_can_be_written_waits_for_who_writes(store, kept):
+    store.folders.lock_timeout_s = 0.1
+    with store.folders.writing():
+        being_written = store.folders.new_folder()
+        with pytest.raises(StorageError, match=r"is being written by another poseauth.*Try again"):
+            store.check_writable()
+        assert being_written.is_dir()
+
+
+def test_a_home_that_cannot_be_written_is_found_out(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"file cannot be written: .*--home"):
+        ProfileStore(tmp_path / "file").check_writable()
+
+
+@pytest.mark.parametrize("name", ["Zoe", "a\nb", "", "a" * 201])
+def test_a_profile_under_a_name_that_is_not_its_own_is_listed_with_its_problem(store, kept, name):
+    change_json(kept, lambda plain: plain.update(name=name))
+    (entry,) = store.entries()
+    assert entry.profile is None
+    assert "does not belong there" in entry.problem or "is no name" in entry.problem
+
+
 def test_a_removed_profile_is_gone_with_its_movement(store, kept, ada):
     store.save(replace(ada, name="Zoe"), [])
     assert store.remove("Ada") == kept
