@@ -25,7 +25,7 @@ from .options import (
 )
 from .progress import training_progress
 from .reading import SOME_FAILED, read_each, readable, warn
-from .telling import describe_profile
+from .telling import describe_profile, warn_of_lookalikes
 
 if TYPE_CHECKING:
     from keypoint_extractors.following import Follow
@@ -133,6 +133,7 @@ def enroll(
             f"{twin} is enrolled under {store.home}, and {person} reads like the same person. Use that name, or remove "
             f"them first: poseauth profiles remove {twin!r}"
         )
+    warn_of_lookalikes(store, person)
     store.check_writable()
     if person in store and not overwrite:
         raise ProfileExistsError(

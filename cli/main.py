@@ -17,7 +17,7 @@ _COMMANDS = {
     "extract": "Find the keypoints in videos and keep them as files.",
     "enroll": "Learn how a person moves from their videos.",
     "verify": "Say whether a clip moves like an enrolled person.",
-    "profiles": "List, show, export, import and remove enrolled people.",
+    "profiles": "List, show, export, import and remove enrolled people; sign profiles.",
     "evaluate": "Error rates with confidence intervals on labelled clips.",
     "doctor": "Say what can run here, what is missing and how to get it.",
 }

@@ -11,16 +11,16 @@ from poseauth.errors import PoseAuthError
 
 from .options import home_option, open_store
 from .reading import SOME_FAILED
-from .telling import describe_profile
+from .telling import describe_profile, warn_of_lookalikes
 
 
 @click.group(
-    help="""List, show, export, import and remove enrolled people.
+    help="""List, show, export, import and remove enrolled people; sign profiles, trust who signs.
 
 \b
 Example:
   poseauth profiles list
-  poseauth profiles export obama -o obama.poseauth"""
+  poseauth profiles export obama -o obama.poseauth --sign newsroom.key"""
 )
 def profiles() -> None:
     """Commands on the store."""
@@ -66,17 +66,20 @@ def list_profiles(home: Path | None, as_json: bool) -> int:
 )
 @click.argument("person")
 @home_option
-@click.option("--json", "as_json", is_flag=True, help="Print profile.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print profile.json, and what is known of its signature.")
 def show(person: str, home: Path | None, as_json: bool) -> None:
     """The profile in words, or as it is stored."""
     from person_profiles.profile import profile_as_dict
 
     store = open_store(home)
-    profile = store.load(person)
+    stored = store.stored(person)
+    profile = stored.profile
     if as_json:
-        click.echo(json.dumps(profile_as_dict(profile), indent=2, ensure_ascii=False))
+        plain = {**profile_as_dict(profile), "profile_signature": stored.signature.as_dict()}
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return
     click.echo(describe_profile(profile))
+    click.echo(f"  {stored.signature.sentence}")
     for video in profile.videos:
         whose = "own" if video.role == "genuine" else video.group
         click.echo(f"  {whose}: {video.source_name}, {video.seconds:.1f} s, {video.n_windows} windows")
@@ -87,17 +90,32 @@ def show(person: str, home: Path | None, as_json: bool) -> None:
 
 
 @profiles.command(
-    "export", help="Write a profile into one file.\n\n\b\nExample:\n  poseauth profiles export obama -o obama.poseauth"
+    "export",
+    help="""Write a profile into one file, signed on request.
+
+\b
+Example:
+  poseauth profiles export obama -o obama.poseauth --sign newsroom.key --signer "The Newsroom\"""",
 )
 @click.argument("person")
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="KEY",
+    help="Sign with this private key (poseauth profiles keygen makes one).",
+)
+@click.option("--signer", metavar="NAME", help="Who signs, as you call yourselves; it proves nothing by itself.")
 @home_option
-def export(person: str, output: Path, home: Path | None) -> None:
+def export(person: str, output: Path, key: Path | None, signer: str | None, home: Path | None) -> None:
     """Pack."""
     from person_profiles.archive import export_profile
 
-    export_profile(open_store(home), person, output)
-    click.echo(f"{person} -> {output}")
+    if signer and key is None:
+        raise click.UsageError("--signer says who signs: give the key with --sign")
+    signature = export_profile(open_store(home), person, output, sign_with=key, signer=signer or "")
+    click.echo(f"{person} -> {output}: {signature.sentence}")
 
 
 @profiles.command(
@@ -105,13 +123,77 @@ def export(person: str, output: Path, home: Path | None) -> None:
 )
 @click.argument("archive", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
+@click.option("--require-signature", is_flag=True, help="Refuse a profile that no trusted key has signed.")
 @home_option
-def import_(archive: Path, overwrite: bool, home: Path | None) -> None:
+def import_(archive: Path, overwrite: bool, require_signature: bool, home: Path | None) -> None:
     """Unpack, after checks."""
     from person_profiles.archive import import_profile
 
-    profile = import_profile(open_store(home), archive, overwrite=overwrite)
+    store = open_store(home)
+    profile = import_profile(store, archive, overwrite=overwrite, require_signature=require_signature)
+    warn_of_lookalikes(store, profile.name)
     click.echo(describe_profile(profile))
+    click.echo(f"  {store.stored(profile.name).signature.sentence}")
+
+
+@profiles.command(
+    "keygen",
+    help="""Make a key to sign profiles with.
+
+KEY is the private key: keep it to yourself. KEY.pub beside it goes to everybody who shall trust it. Tell them the
+fingerprint by another way than the file.
+
+\b
+Example:
+  poseauth profiles keygen newsroom.key""",
+)
+@click.argument("key", type=click.Path(dir_okay=False, path_type=Path))
+def keygen(key: Path) -> None:
+    """Two new files; neither is ever overwritten."""
+    from person_profiles.signature import PUBLIC_SUFFIX, make_key
+
+    fingerprint = make_key(key)
+    click.echo(f"{key}: the private key, for nobody else")
+    click.echo(f"{key}{PUBLIC_SUFFIX}: the public key, for everybody who shall trust it")
+    click.echo(f"fingerprint: {fingerprint}")
+
+
+@profiles.command(
+    "trust",
+    help="""Trust what a key signs, list the keys that are trusted, or forget one.
+
+Compare the fingerprint with its owner first, by another way than the file came.
+
+\b
+Example:
+  poseauth profiles trust newsroom.key.pub --name "The Newsroom"
+  poseauth profiles trust --list""",
+)
+@click.argument("key", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--name", help="Whose key it is, as you call them.")
+@click.option("--list", "as_list", is_flag=True, help="Fingerprint and name of every trusted key.")
+@click.option("--forget", metavar="FINGERPRINT", help="Trust this key no longer.")
+@home_option
+def trust(key: Path | None, name: str | None, as_list: bool, forget: str | None, home: Path | None) -> None:
+    """One of three things."""
+    from person_profiles.signature import read_public_key
+
+    if (key is not None) + as_list + (forget is not None) != 1 or (key is None) != (name is None):
+        raise click.UsageError("give a public key with its --name, or --list, or --forget FINGERPRINT")
+    store = open_store(home)
+    keys = store.trusted_keys
+    if key is not None and name is not None:
+        trusted = keys.trust(read_public_key(key), name)
+        click.echo(f"{trusted.fingerprint} is trusted as the key of {trusted.name}")
+    elif forget is not None:
+        keys.forget(forget)
+        click.echo(f"{forget} is trusted no longer")
+    else:
+        entries = keys.entries()
+        if not entries:
+            click.echo(f"No key is trusted under {store.home}.", err=True)
+        for entry in entries:
+            click.echo(f"{entry.fingerprint}  {entry.name}")
 
 
 @profiles.command(

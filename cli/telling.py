@@ -13,6 +13,7 @@ from .reading import readable
 
 if TYPE_CHECKING:
     from person_profiles.profile import Profile, SelfTest
+    from person_profiles.store import ProfileStore
     from poseauth.metrics import Estimate
 
 _COLOURS = {Verdict.AUTHENTIC: "green", Verdict.FAKE: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -104,3 +105,16 @@ def _told(estimate: Estimate) -> str:
         return "not known"
     interval = "" if estimate.low is None else f" ({estimate.low:.2f} to {estimate.high:.2f})"
     return f"{estimate.value:.2f}{interval}"
+
+
+def warn_of_lookalikes(store: ProfileStore, person: str) -> None:
+    """Say on stderr which enrolled names can be taken for this one, and what each is written with."""
+    from person_profiles.lookalikes import with_code_points
+
+    for other in store.reads_like(person):
+        click.secho(
+            f"{with_code_points(person)} reads like {with_code_points(other)}, who is enrolled too: two names, two "
+            "profiles. Make sure which one you mean",
+            fg="yellow",
+            err=True,
+        )

@@ -33,6 +33,7 @@ from .telling import FOOTER, describe_result
 
 if TYPE_CHECKING:
     from person_profiles.profile import Profile
+    from person_profiles.signature import SignatureStatus
     from person_profiles.store import ProfileStore
     from person_profiles.verification import OtherPerson
 
@@ -99,7 +100,8 @@ def verify(
     if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
         raise click.UsageError(f"--output {output}: the name must end in .csv or .jsonl")
     store = open_store(home)
-    profile = store.load(person)
+    stored = store.stored(person)
+    profile, signature = stored.profile, stored.signature
     name = extractor or (profile.extractor.name if profile.extractor else "auto")
     reader = open_reader(name if name in EXTRACTOR_CHOICES else "auto", **reader_options)
     from person_profiles.verification import load_scorer
@@ -111,7 +113,7 @@ def verify(
     paths, results = _with_stdin(sources), list[Verification]()
     if not paths:
         raise click.UsageError("there is no path on stdin")
-    with _table(output) as write:
+    with _table(output, signature) as write:
         for path, read in read_each(reader, paths, whom(track, box), recursive=recursive):
             source = encodable(str(path))
             if isinstance(read, PoseAuthError):
@@ -128,8 +130,10 @@ def verify(
             _say(result, write, as_json=as_json)
     reader.close()
     if as_json:
-        click.echo(json.dumps([as_dict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False))
+        plain = [_plain(result, signature) for result in results]
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
     else:
+        click.echo(f"The profile of {profile.name} is {signature.sentence}.")
         click.echo(FOOTER)
     if fail_on and any(result.verdict == fail_on for result in results):
         return FAILED_ON
@@ -150,6 +154,10 @@ def _others(store: ProfileStore, profile: Profile, device: str) -> list[OtherPer
         except ProfileError as error:
             click.secho(f"not compared with {other.name}: {error}", fg="yellow", err=True)
     return found
+
+
+def _plain(result: Verification, signature: SignatureStatus) -> dict[str, Any]:
+    return {**as_dict(result), "profile_signature": signature.as_dict()}
 
 
 def _say(result: Verification, write: _Write, *, as_json: bool) -> None:
@@ -175,14 +183,14 @@ class _Write(Protocol):
 
 
 @contextmanager
-def _table(output: Path | None) -> Iterator[_Write]:
+def _table(output: Path | None, signature: SignatureStatus) -> Iterator[_Write]:
     """Writes and flushes a row as soon as it is known."""
     if output is None:
         yield lambda result: None
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as stream:
-            yield _csv_writer(stream) if output.suffix.lower() == ".csv" else _jsonl_writer(stream)
+            yield _csv_writer(stream) if output.suffix.lower() == ".csv" else _jsonl_writer(stream, signature)
     except KeyboardInterrupt:
         click.echo(f"{output} holds the clips that were done until here, no more.", err=True)
         raise
@@ -201,9 +209,9 @@ def _csv_writer(stream: IO[str]) -> _Write:
     return write
 
 
-def _jsonl_writer(stream: IO[str]) -> _Write:
+def _jsonl_writer(stream: IO[str], signature: SignatureStatus) -> _Write:
     def write(result: Verification) -> None:
-        stream.write(json.dumps(as_dict(result), ensure_ascii=False, allow_nan=False) + "\n")
+        stream.write(json.dumps(_plain(result, signature), ensure_ascii=False, allow_nan=False) + "\n")
         stream.flush()
 
     return write

@@ -17,7 +17,11 @@ from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""3: `profile.sha256` stands beside `profile.json`."""
+
+_NO_FORMAT = 10_000
+"""No version of poseauth counts as far."""
 
 Role = Literal["genuine", "impostor", "fake", "enrolled"]
 """What a video was learnt as: the person, somebody else, a fake of the person, another enrolled person."""
@@ -208,20 +212,38 @@ def profile_as_dict(profile: Profile) -> dict[str, Any]:
     }
 
 
+def check_format(plain: Mapping[str, Any]) -> None:
+    """Refuse a profile of another format than this version's.
+
+    Raises
+    ------
+    ProfileDamagedError
+        Says which format it is and what to do.
+    """
+    version = plain.get("format_version")
+    if type(version) is not int or not 0 < version < _NO_FORMAT:  # True is an int, too
+        raise ProfileDamagedError("it names no format of a profile. Enrol the person again, or import them")
+    if version < FORMAT_VERSION:
+        raise ProfileDamagedError(
+            f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. Enrol the "
+            "person again from their videos, with --overwrite"
+        )
+    if version > FORMAT_VERSION:
+        raise ProfileDamagedError(
+            f"the profile has format {version}, of a later poseauth; this one reads {FORMAT_VERSION}. Install that "
+            "version, or enrol the person again from their videos, with --overwrite"
+        )
+
+
 def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> Profile:
     """The inverse of `profile_as_dict`.
 
     Raises
     ------
     ProfileDamagedError
-        If the format is a later one, or an entry is missing or not as it must be.
+        If the format is another one, or an entry is missing or not as it must be.
     """
-    version = plain.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ProfileDamagedError(
-            f"the profile has format {version}; this poseauth reads {FORMAT_VERSION}. "
-            "Use the version that wrote it, or enrol the person again"
-        )
+    check_format(plain)
     try:
         if plain["fps"] != FPS or plain["window_frames"] != WINDOW_FRAMES:
             raise ValueError(f"windows of {plain['window_frames']} frames at {plain['fps']} fps")

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
-import json
 import os
 import re
-import shutil
 import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, TypeVar
 
-import numpy as np
 import platformdirs
-import safetensors
-import safetensors.numpy
 
-from person_profiles.profile import Profile, profile_as_dict, profile_from_dict
+from person_profiles.home import Home
+from person_profiles.lookalikes import names_that_read_like
+from person_profiles.profile import Profile
+from person_profiles.profile_files import (
+    DIGESTS_FILE,
+    REMEDY,
+    SIGNATURE_FILE,
+    ProfileFiles,
+    read_files,
+    write_files,
+)
+from person_profiles.signature import UNSIGNED, SignatureStatus, check_signature, parse_signature
+from person_profiles.trusted_keys import TrustedKeys
 from poseauth.errors import ProfileDamagedError, ProfileExistsError, StorageError, UnknownPersonError
-from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict
-from poseauth.keypoints import KeypointSequence, keypoint_sequence
+from poseauth.keypoints import KeypointSequence
 
 HOME_VARIABLE = "POSEAUTH_HOME"
-PROFILE_FILE = "profile.json"
-WEIGHTS_FILE = "weights.safetensors"
-MOVEMENT_FILE = "movement.safetensors"
-FILES = (PROFILE_FILE, WEIGHTS_FILE, MOVEMENT_FILE)
 
-_MAX_JSON_BYTES = 64 << 20
 _MAX_NAME = 200
 _NEVER_PLAIN = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$|-[0-9a-f]{8}$")
 """Names of Windows devices, and names that look like those made with a digest."""
-_REMEDY = "Enrol the person again, or import them"
-_ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
+
+_Found = TypeVar("_Found")
 
 
 def default_home() -> Path:
@@ -73,8 +74,18 @@ class Listed:
     problem: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A profile as it stands in the store, and what is known of its signature."""
+
+    profile: Profile
+    signature: SignatureStatus
+
+
 class ProfileStore:
     """All profiles under one folder.
+
+    Whatever is read was whole at one moment, though somebody may write meanwhile (see `person_profiles.home`).
 
     Parameters
     ----------
@@ -84,15 +95,21 @@ class ProfileStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.folders = Home(home)
+        self.trusted_keys = TrustedKeys(self.folders)
 
     def __contains__(self, person: str) -> bool:
-        return (self.home / folder_name(person)).is_dir()
+        return self.folders.place(folder_name(person)) is not None
 
     def written_otherwise(self, person: str) -> str | None:
         """An enrolled name that differs from this one in case or spaces alone; None where there is none."""
         wanted = " ".join(person.split()).casefold()
-        names = [entry.profile.name for entry in self.entries() if entry.profile]
+        names = self._names()
         return next((name for name in names if name != person and " ".join(name.split()).casefold() == wanted), None)
+
+    def reads_like(self, person: str) -> list[str]:
+        """Enrolled names that are not this one and can be taken for it (see `person_profiles.lookalikes`)."""
+        return names_that_read_like(person, self._names())
 
     def check_writable(self) -> None:
         """Find out before hours of work whether a profile could be kept.
@@ -103,9 +120,13 @@ class ProfileStore:
             If the home cannot be made or written.
         """
         try:
-            nearest = next(folder for folder in (self.home, *self.home.absolute().parents) if folder.exists())
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=nearest):
-                pass
+            if self.home.is_dir():
+                with self.folders.writing():
+                    self.folders.new_folder()
+            else:
+                nearest = next(folder for folder in (self.home, *self.home.absolute().parents) if folder.exists())
+                with tempfile.TemporaryDirectory(prefix=".poseauth-", dir=nearest):
+                    pass
         except OSError as error:
             raise StorageError(
                 f"{self.home} cannot be written: {error.strerror or error}. Name another folder with --home"
@@ -114,14 +135,14 @@ class ProfileStore:
     def entries(self) -> list[Listed]:
         """Every profile, by name; one that cannot be read is listed with its problem."""
         found = []
-        folders = sorted(self.home.iterdir()) if self.home.is_dir() else []
-        for folder in folders:
-            if folder.name.startswith(".") or not folder.is_dir():
-                continue
+        for name in self.folders.names() if self.home.is_dir() else ():
+            folder = self.home / name
             try:
-                found.append(Listed(folder, _at_home(folder)))
-            except ProfileDamagedError as error:
+                stored = self.folders.read(name, partial(self._stored, name=name))
+            except (ProfileDamagedError, StorageError) as error:
                 found.append(Listed(folder, None, str(error)))
+            else:
+                found += [Listed(folder, stored.profile)] if stored else []  # none: removed meanwhile
         return sorted(found, key=lambda entry: entry.profile.name if entry.profile else entry.folder.name)
 
     def load(self, person: str) -> Profile:
@@ -132,9 +153,19 @@ class ProfileStore:
         UnknownPersonError
             If nobody of that name is enrolled; names the nearest.
         ProfileDamagedError
-            If a file of it is missing, changed or of a later format.
+            If a file of it is missing, changed or of another format.
         """
-        return _at_home(self.folder_of(person))
+        return self.stored(person).profile
+
+    def stored(self, person: str) -> Stored:
+        """The profile of a person with what is known of its signature.
+
+        Raises
+        ------
+        UnknownPersonError, ProfileDamagedError
+            As `load`; also if the signature does not fit.
+        """
+        return self._read(person, partial(self._stored, name=folder_name(person)))
 
     def load_movement(self, person: str) -> list[KeypointSequence]:
         """The keypoints of the videos that a person was learnt from.
@@ -144,18 +175,44 @@ class ProfileStore:
         UnknownPersonError, ProfileDamagedError
             As `load`.
         """
-        folder = self.folder_of(person)
-        plain = _read_json(folder)
-        arrays = read_movement_arrays(folder)
+        return self.files_of(person).movement()
+
+    def files_of(self, person: str) -> ProfileFiles:
+        """The files of a person's profile as they are, checked.
+
+        Raises
+        ------
+        UnknownPersonError, ProfileDamagedError
+            As `stored`.
+        """
+
+        def read(place: Path) -> ProfileFiles:
+            files = read_files(place)
+            self.signature_of(files)
+            return files
+
+        return self._read(person, read)
+
+    def signature_of(self, files: ProfileFiles) -> SignatureStatus:
+        """What is known here of the signature on a profile.
+
+        Raises
+        ------
+        ProfileDamagedError
+            If it is none, or does not fit.
+        """
+        if SIGNATURE_FILE not in files.contents:
+            return UNSIGNED
         try:
-            return [
-                keypoint_sequence(
-                    *(arrays[f"{i}/{name}"] for name in _ARRAYS), provenance=provenance_from_dict(provenance)
-                )
-                for i, provenance in enumerate(plain["movement"])
-            ]
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ProfileDamagedError(f"{folder / MOVEMENT_FILE} is not as it must be: {error}") from error
+            signature = parse_signature(files.contents[SIGNATURE_FILE])
+            is_checked = check_signature(signature, files.contents[DIGESTS_FILE])
+        except ProfileDamagedError as error:
+            raise ProfileDamagedError(f"{files.folder / SIGNATURE_FILE}: {error}") from error
+        claimed = signature.signer or None
+        if not is_checked:
+            return SignatureStatus("not checked", claimed_name=claimed)
+        name = self.trusted_keys.name_of(signature.public_key)
+        return SignatureStatus("trusted" if name else "not trusted", signature.fingerprint, name, claimed)
 
     def save(self, profile: Profile, movement: Sequence[KeypointSequence], *, overwrite: bool = False) -> Path:
         """Put a profile in place by one rename; gives its folder.
@@ -167,7 +224,7 @@ class ProfileStore:
         movement : sequence of KeypointSequence
             The keypoints of their own videos: a later enrolment of somebody else learns from them too.
         overwrite : bool
-            Whether an older profile of that name gives way.
+            Whether an older profile of that name gives way, with its signature.
 
         Raises
         ------
@@ -176,20 +233,19 @@ class ProfileStore:
         StorageError
             If it cannot be written; nothing half-written is left.
         """
-        folder = self.home / folder_name(profile.name)
-        if folder.exists() and not overwrite:
-            raise ProfileExistsError(
-                f"{profile.name} is enrolled already ({folder}). Add --overwrite to learn them anew, "
-                f"or remove them first: poseauth profiles remove {profile.name}"
-            )
+        name = folder_name(profile.name)
+        folder = self.home / name
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=self.home))
-            try:
-                _write(temporary, profile, movement)
-                self.put(temporary, folder.name)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+            self.folders.make()
+            with self.folders.writing():
+                if self.folders.is_taken(name) and not overwrite:
+                    raise ProfileExistsError(
+                        f"{profile.name} is enrolled already ({folder}). Add --overwrite to learn them anew, "
+                        f"or remove them first: poseauth profiles remove {profile.name}"
+                    )
+                new = self.folders.new_folder()
+                write_files(new, profile, movement)
+                self.folders.put(new, name)
         except OSError as error:
             raise StorageError(
                 f"the profile of {profile.name} cannot be written to {folder}: {error.strerror or error}. "
@@ -207,40 +263,15 @@ class ProfileStore:
         StorageError
             If the folder cannot be removed.
         """
-        folder = self.folder_of(person)
+        self.folder_of(person)
+        folder = self.home / folder_name(person)
         try:
-            grave = Path(tempfile.mkdtemp(prefix=".old-", dir=self.home))
-            try:
-                folder.rename(grave / folder.name)
-            finally:
-                shutil.rmtree(grave, ignore_errors=True)
+            with self.folders.writing():
+                self.folder_of(person)  # unless somebody else removed it meanwhile
+                self.folders.take_away(folder.name)
         except OSError as error:
             raise StorageError(f"{folder} cannot be removed: {error.strerror or error}") from error
         return folder
-
-    def put(self, new: Path, name: str) -> None:
-        """Rename a complete folder of the home into place, in exchange for what stands there.
-
-        Raises
-        ------
-        OSError
-            If it cannot be renamed; then what stood there stands again.
-        """
-        folder = self.home / name
-        grave = Path(tempfile.mkdtemp(prefix=".old-", dir=self.home))
-        try:
-            if folder.exists():
-                folder.rename(grave / folder.name)
-            new.rename(folder)
-        except OSError:
-            if (grave / folder.name).exists() and not folder.exists():
-                (grave / folder.name).rename(folder)
-            raise
-        else:
-            with contextlib.suppress(OSError):  # it stands; a crash of the machine now may bring the old one back
-                _sync(self.home)
-        finally:
-            shutil.rmtree(grave, ignore_errors=True)
 
     def folder_of(self, person: str) -> Path:
         """The folder of an enrolled person.
@@ -250,10 +281,31 @@ class ProfileStore:
         UnknownPersonError
             If nobody of that name is enrolled; names the nearest.
         """
-        folder = self.home / folder_name(person)
-        if folder.is_dir():
-            return folder
-        names = [entry.profile.name for entry in self.entries() if entry.profile]
+        return self.folders.place(folder_name(person)) or self._nobody(person)
+
+    def _read(self, person: str, read: Callable[[Path], _Found]) -> _Found:
+        found = self.folders.read(folder_name(person), read)
+        return self._nobody(person) if found is None else found
+
+    def _stored(self, place: Path, name: str) -> Stored:
+        """The profile in a folder of the home, which bears its name."""
+        files = read_files(place)
+        profile = files.profile()
+        try:
+            belongs = folder_name(profile.name) == name
+        except UnknownPersonError as error:
+            raise ProfileDamagedError(f"{place}: {error}. {REMEDY}") from error
+        if not belongs:
+            raise ProfileDamagedError(
+                f"{place} holds a profile of {profile.name}, which does not belong there. {REMEDY}"
+            )
+        return Stored(profile, self.signature_of(files))
+
+    def _names(self) -> list[str]:
+        return [entry.profile.name for entry in self.entries() if entry.profile]
+
+    def _nobody(self, person: str) -> NoReturn:
+        names = self._names()
         if not names:
             raise UnknownPersonError(
                 f"nobody is enrolled under {self.home}. Enrol first: poseauth enroll --person {person} VIDEOS"
@@ -262,108 +314,3 @@ class ProfileStore:
         near = [lowered[name] for name in difflib.get_close_matches(person.lower(), lowered, n=3, cutoff=0.5)]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Enrolled are: {', '.join(names)}."
         raise UnknownPersonError(f"{person} is not enrolled under {self.home}. {hint}")
-
-
-def _write(folder: Path, profile: Profile, movement: Sequence[KeypointSequence]) -> None:
-    weights = safetensors.numpy.save(dict(profile.weights))
-    tensors = {
-        f"{i}/{name}": np.ascontiguousarray(getattr(sequence, name))
-        for i, sequence in enumerate(movement)
-        for name in _ARRAYS
-    }
-    kept = safetensors.numpy.save(tensors)
-    plain = {
-        **profile_as_dict(profile),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "movement_sha256": hashlib.sha256(kept).hexdigest(),
-        "movement": [provenance_as_dict(sequence.provenance) for sequence in movement],
-    }
-    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False).encode()
-    for name, content in ((WEIGHTS_FILE, weights), (MOVEMENT_FILE, kept), (PROFILE_FILE, text)):
-        with (folder / name).open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-    settle(folder)
-
-
-def settle(folder: Path) -> None:
-    """Make a new profile's folder, which is private until now, readable like any other, and sync it to the disk."""
-    for name in FILES:
-        (folder / name).chmod(0o644)
-    folder.chmod(0o755)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder to sync it
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _at_home(folder: Path) -> Profile:
-    """The profile in a folder of the home, which bears its name."""
-    profile = read_folder(folder)
-    if folder_name(profile.name) != folder.name:
-        raise ProfileDamagedError(f"{folder} holds a profile of {profile.name}, which does not belong there. {_REMEDY}")
-    return profile
-
-
-def read_folder(folder: Path) -> Profile:
-    """The profile in a folder, its digests checked.
-
-    Raises
-    ------
-    ProfileDamagedError
-        If a file of it is missing, changed or of a later format.
-    """
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise ProfileDamagedError(f"{folder} has no {' and no '.join(missing)}. {_REMEDY}")
-    plain = _read_json(folder)
-    weights = _read_tensors(folder / WEIGHTS_FILE, str(plain.get("weights_sha256")))
-    try:
-        return profile_from_dict(plain, weights)
-    except ProfileDamagedError as error:
-        raise ProfileDamagedError(f"{folder / PROFILE_FILE}: {error}") from error
-
-
-def read_movement_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of the movement kept in a profile's folder, the digest checked.
-
-    Raises
-    ------
-    ProfileDamagedError
-        If the file is missing or changed.
-    """
-    return _read_tensors(folder / MOVEMENT_FILE, str(_read_json(folder).get("movement_sha256")))
-
-
-def _read_json(folder: Path) -> dict[str, Any]:
-    path = folder / PROFILE_FILE
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ProfileDamagedError(f"{path} has {path.stat().st_size} bytes; {_MAX_JSON_BYTES} at most")
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ProfileDamagedError(f"{path} cannot be read: {error}. {_REMEDY}") from error
-    if not isinstance(plain, dict):
-        raise ProfileDamagedError(f"{path} holds no profile")
-    return plain
-
-
-def _read_tensors(path: Path, sha256: str) -> dict[str, np.ndarray[Any, Any]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ProfileDamagedError(f"{path} cannot be read: {error.strerror or error}") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ProfileDamagedError(f"{path} is not the file that was written: its digest differs. {_REMEDY}")
-    try:
-        return safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ProfileDamagedError(f"{path} cannot be read: {error}") from error

@@ -14,7 +14,8 @@ PoseAuthError
 ├── ProfileError
 │   ├── UnknownPersonError      nobody of that name is enrolled
 │   ├── ProfileExistsError      enrolment would overwrite
-│   ├── ProfileDamagedError     a file of the profile is missing, changed or of a later format
+│   ├── ProfileDamagedError     a file of the profile is missing, changed or of another format
+│   ├── SignatureError          a signature that was asked for cannot be made, or is not there, or by no trusted key
 │   └── ExtractorMismatchError  the clip's keypoints come from another extractor than the profile's
 ├── EnrolmentError              the given videos cannot make a profile
 │   ├── WeakProfileError        the person cannot be told from others, or nobody knows whether they can
@@ -85,6 +86,10 @@ class ProfileExistsError(ProfileError):
 
 class ProfileDamagedError(ProfileError):
     """A file of the profile is missing, changed, or of a format this version does not read."""
+
+
+class SignatureError(ProfileError):
+    """A signature that was asked for cannot be made, or the profile has none by a trusted key."""
 
 
 class ExtractorMismatchError(ProfileError):

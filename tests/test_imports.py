@@ -24,6 +24,7 @@ HOME_OF = {
     "ultralytics": "keypoint_extractors",
     "mediapipe": "keypoint_extractors",
     "scenedetect": "keypoint_extractors",
+    "cryptography": "person_profiles",
     "click": "cli",
     "rich": "cli",
 }
@@ -131,7 +132,7 @@ def help_of(*command):
     return json.loads(done.stdout)
 
 
-SUBCOMMANDS = [("profiles", name) for name in ("list", "show", "export", "import", "remove")]
+SUBCOMMANDS = [("profiles", name) for name in ("list", "show", "export", "import", "keygen", "trust", "remove")]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *SUBCOMMANDS], ids=" ".join)

@@ -11,6 +11,7 @@ import pytest
 
 from keypoint_extractors import sources
 from keypoint_extractors.drawing.speakers import STYLES, speak
+from person_profiles.profile_files import DIGESTED, DIGESTS_FILE, digests_of
 from person_profiles.store import ProfileStore
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import keypoint_sequence
@@ -431,8 +432,8 @@ def test_a_clip_too_short_for_a_window_gives_no_empty_csv(poseauth, speeches, tm
 
 
 def test_a_damaged_profile_is_listed_with_the_way_out(poseauth, home):
-    for folder in home.iterdir():
-        (folder / "movement.safetensors").unlink(missing_ok=True)
+    (path,) = home.glob("*/movement.safetensors")
+    path.unlink()
     status, out, _ = poseauth("profiles", "list", "--home", home)
     assert (status, "Enrol the person again, or import them" in out) == (3, True)
 
@@ -440,6 +441,7 @@ def test_a_damaged_profile_is_listed_with_the_way_out(poseauth, home):
 def test_a_profile_does_not_answer_under_another_name(poseauth, speeches, home):
     (path,) = home.glob("*/profile.json")
     path.write_text(path.read_text().replace('"name": "Ada"', '"name": "Bob"', 1))
+    (path.parent / DIGESTS_FILE).write_bytes(digests_of({name: (path.parent / name).read_bytes() for name in DIGESTED}))
     status, _, err = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", home)
     assert (status, "does not belong there" in err) == (1, True)
 

@@ -12,8 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from person_profiles.archive import MAX_MEMBER_BYTES, export_profile, import_profile
-from person_profiles.store import FILES, MOVEMENT_FILE, PROFILE_FILE, WEIGHTS_FILE, ProfileStore
+from person_profiles.archive import export_profile, import_profile
+from person_profiles.home import LOCK_FILE
+from person_profiles.profile_files import (
+    DIGESTS_FILE,
+    FILES,
+    MAX_BYTES,
+    MOVEMENT_FILE,
+    PROFILE_FILE,
+    WEIGHTS_FILE,
+    digests_of,
+)
+from person_profiles.store import ProfileStore
 from poseauth.errors import ProfileDamagedError, ProfileExistsError, StorageError, UnknownPersonError
 
 
@@ -50,16 +60,29 @@ def write(path, members):
             archive.writestr(name, content)
 
 
+def change_json(archive, **entries):
+    """As whoever changes a profile with care would do it: the digests fit."""
+    members = members_of(archive)
+    members[PROFILE_FILE] = json.dumps({**json.loads(members[PROFILE_FILE]), **entries}).encode()
+    write(archive, {**members, DIGESTS_FILE: digests_of(members)}.items())
+
+
 def files_of(home):
-    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    paths = [path for path in home.rglob("*") if path.is_file() and path.name != LOCK_FILE]
+    return {str(path.relative_to(home)): path.read_bytes() for path in paths}
+
+
+def inside(home):
+    """What stands in a home beside its lock."""
+    return [path for path in home.iterdir() if path.name != LOCK_FILE]
 
 
 def assert_refused(store, archive, message):
     """Refused, and nothing of it is anywhere: not in the home, not beside it."""
-    beside = {*store.home.parent.rglob("*")} | {store.home}
+    beside = {*store.home.parent.rglob("*")} | {store.home, store.home / LOCK_FILE}
     with pytest.raises(ProfileDamagedError, match=message):
         import_profile(store, archive)
-    assert {*store.home.parent.rglob("*")} == beside
+    assert {*store.home.parent.rglob("*")} <= beside
 
 
 def test_a_profile_arrives_as_it_left(store, archive, elsewhere, ada):
@@ -82,7 +105,7 @@ def test_an_archive_holds_the_files_of_the_profile_and_nothing_else(archive):
 
 def test_nothing_but_the_profile_is_left_in_the_home(archive, elsewhere):
     import_profile(elsewhere, archive)
-    assert [path.name for path in elsewhere.home.iterdir()] == [elsewhere.folder_of("Ada").name]
+    assert [path.name for path in inside(elsewhere.home)] == [elsewhere.folder_of("Ada").name]
 
 
 def test_an_imported_profile_can_be_read_by_those_who_can_read_an_enrolled_one(store, archive, elsewhere):
@@ -103,7 +126,7 @@ def test_somebody_who_is_enrolled_is_overwritten_when_asked(store, archive, ada,
     store.save(replace(ada, seed=99), movement, overwrite=True)
     import_profile(store, archive, overwrite=True)
     assert store.load("Ada").seed == ada.seed
-    assert len(list(store.home.iterdir())) == 1
+    assert len(inside(store.home)) == 1
 
 
 def test_the_name_in_the_profile_decides_and_not_the_name_of_the_file(archive, elsewhere, tmp_path):
@@ -170,9 +193,9 @@ def test_a_bit_flipped_before_packing_is_refused(archive, elsewhere, name):
 def test_a_claim_of_more_than_a_profile_can_hold_is_refused(archive, elsewhere, name):
     content = bytearray(archive.read_bytes())
     in_directory = content.rindex(name.encode())  # the central directory stands last
-    content[in_directory - 22 : in_directory - 18] = (MAX_MEMBER_BYTES + 1).to_bytes(4, "little")
+    content[in_directory - 22 : in_directory - 18] = (MAX_BYTES[name] + 1).to_bytes(4, "little")
     archive.write_bytes(content)
-    assert_refused(elsewhere, archive, f"{name} claims {MAX_MEMBER_BYTES + 1} bytes; {MAX_MEMBER_BYTES} at most")
+    assert_refused(elsewhere, archive, f"{name} claims {MAX_BYTES[name] + 1} bytes; {MAX_BYTES[name]} at most")
 
 
 def test_a_member_that_unpacks_to_more_than_it_claims_is_refused(archive, elsewhere):
@@ -221,10 +244,19 @@ def test_an_encrypted_archive_is_refused(archive, elsewhere):
 
 
 def test_an_archive_of_a_later_format_is_refused(archive, elsewhere):
+    change_json(archive, format_version=4)
+    assert_refused(elsewhere, archive, r"ada\.poseauth/profile\.json: .* format 4, of a later poseauth")
+
+
+def test_an_archive_whose_digests_are_those_of_another_profile_is_refused(archive, elsewhere):
     members = members_of(archive)
-    plain = {**json.loads(members[PROFILE_FILE]), "format_version": 3}
-    write(archive, {**members, PROFILE_FILE: json.dumps(plain).encode()}.items())
-    assert_refused(elsewhere, archive, "format 3; this poseauth reads 2")
+    write(archive, {**members, DIGESTS_FILE: digests_of(dict.fromkeys(members, b""))}.items())
+    assert_refused(elsewhere, archive, r"ada\.poseauth/profile\.json is not the file that was written")
+
+
+def test_a_folder_is_no_archive(elsewhere, tmp_path):
+    with pytest.raises(StorageError, match="cannot be imported"):
+        import_profile(elsewhere, tmp_path)
 
 
 def test_an_archive_that_is_not_there_is_named(elsewhere, tmp_path):
@@ -232,9 +264,7 @@ def test_an_archive_that_is_not_there_is_named(elsewhere, tmp_path):
 
 
 def rename_person(archive, name):
-    members = members_of(archive)
-    plain = {**json.loads(members[PROFILE_FILE]), "name": name}
-    write(archive, {**members, PROFILE_FILE: json.dumps(plain).encode()}.items())
+    change_json(archive, name=name)
 
 
 def test_a_person_whose_name_is_a_path_stays_in_the_home(archive, elsewhere, tmp_path):
@@ -248,12 +278,12 @@ def test_an_archive_of_somebody_without_a_name_is_refused(archive, elsewhere):
     rename_person(archive, "a\nb")
     with pytest.raises(UnknownPersonError, match="is no name"):
         import_profile(elsewhere, archive)
-    assert list(elsewhere.home.iterdir()) == []
+    assert inside(elsewhere.home) == []
 
 
 def test_a_home_that_cannot_be_is_refused(archive, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(StorageError, match="file cannot be written"):
+    with pytest.raises(StorageError, match=r"cannot be imported into .*file: "):
         import_profile(ProfileStore(tmp_path / "file"), archive)
 
 
@@ -306,7 +336,7 @@ def test_an_import_that_cannot_be_put_in_place_leaves_what_was(store, archive, a
         return no_space() if path.name.startswith(".new-") else rename(path, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(StorageError, match="cannot be imported: No space left"):
+    with pytest.raises(StorageError, match=r"cannot be imported into .*: No space left"):
         import_profile(store, archive, overwrite=True)
     assert files_of(store.home) == before
-    assert len(list(store.home.iterdir())) == 1
+    assert len(inside(store.home)) == 1

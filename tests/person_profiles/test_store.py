@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import string
+import subprocess
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +17,19 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from person_profiles.home import LOCK_FILE
 from person_profiles.profile import profile_as_dict
-from person_profiles.store import (
+from person_profiles.profile_files import (
+    DIGESTED,
+    DIGESTS_FILE,
     FILES,
     MOVEMENT_FILE,
     PROFILE_FILE,
+    SIGNATURE_FILE,
     WEIGHTS_FILE,
-    ProfileStore,
-    default_home,
-    folder_name,
+    digests_of,
 )
+from person_profiles.store import ProfileStore, default_home, folder_name
 from poseauth.errors import ProfileDamagedError, ProfileExistsError, StorageError, UnknownPersonError
 
 
@@ -60,10 +65,22 @@ def change_json(folder, change):
     plain = json.loads(path.read_text(encoding="utf-8"))
     change(plain)
     path.write_text(json.dumps(plain), encoding="utf-8")
+    digest_anew(folder)
+
+
+def digest_anew(folder):
+    """As whoever damages a profile with care would do it."""
+    (folder / DIGESTS_FILE).write_bytes(digests_of({name: (folder / name).read_bytes() for name in DIGESTED}))
 
 
 def files_of(home):
-    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    paths = [path for path in home.rglob("*") if path.is_file() and path.name != LOCK_FILE]
+    return {str(path.relative_to(home)): path.read_bytes() for path in paths}
+
+
+def inside(home):
+    """What stands in a home beside its lock."""
+    return [path for path in home.iterdir() if path.name != LOCK_FILE]
 
 
 def test_a_profile_comes_back_as_it_was_saved(store, ada, movement):
@@ -95,11 +112,18 @@ def test_the_movement_comes_back_as_it_was_saved(store, kept, movement):
         assert one.provenance == other.provenance
 
 
-def test_a_profile_is_three_files_of_which_none_is_a_pickle(kept):
+def test_a_profile_is_four_files_of_which_none_is_a_pickle(kept):
     assert sorted(path.name for path in kept.iterdir()) == sorted(FILES)
-    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == 2
+    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == 3
     for name in (WEIGHTS_FILE, MOVEMENT_FILE):
         safetensors.numpy.load((kept / name).read_bytes())
+
+
+def test_the_digests_are_in_the_form_of_sha256sum(kept):
+    lines = [f"{hashlib.sha256((kept / name).read_bytes()).hexdigest()}  {name}\n" for name in DIGESTED]
+    assert (kept / DIGESTS_FILE).read_text() == "".join(lines)
+    if shutil.which("sha256sum"):
+        subprocess.run(["sha256sum", "--strict", "-c", DIGESTS_FILE], cwd=kept, check=True, capture_output=True)
 
 
 def test_the_digest_of_the_weights_stands_in_the_profile(kept):
@@ -108,7 +132,7 @@ def test_the_digest_of_the_weights_stands_in_the_profile(kept):
 
 
 def test_nothing_but_the_profile_is_left_in_the_home(store, kept):
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 def test_nobody_is_in_a_home_that_is_not_there(store):
@@ -131,7 +155,7 @@ def test_a_profile_is_overwritten_when_asked(store, kept, ada, movement):
     store.save(replace(ada, seed=99), movement[:1], overwrite=True)
     assert store.load("Ada").seed == 99
     assert len(store.load_movement("Ada")) == 1
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 def test_overwriting_nothing_is_saving(store, ada, movement):
@@ -188,35 +212,103 @@ def test_weights_with_a_flipped_bit_are_refused(store, kept, place):
         store.load("Ada")
 
 
-def test_movement_with_a_flipped_bit_is_refused_and_the_profile_still_works(store, kept, ada):
+def test_movement_with_a_flipped_bit_is_refused(store, kept):
     flip_bit(kept / MOVEMENT_FILE)
-    with pytest.raises(ProfileDamagedError, match=f"{MOVEMENT_FILE} is not the file that was written"):
-        store.load_movement("Ada")
-    assert_same_profile(store.load("Ada"), ada)
+    for read in (store.load, store.load_movement):
+        with pytest.raises(ProfileDamagedError, match=f"{MOVEMENT_FILE} is not the file that was written"):
+            read("Ada")
 
 
-@pytest.mark.parametrize("name", [PROFILE_FILE, WEIGHTS_FILE])
+@pytest.mark.parametrize("place", [0, 8, 200, -1])
+def test_a_profile_with_a_flipped_bit_is_refused(store, kept, place):
+    flip_bit(kept / PROFILE_FILE, place)
+    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE} is not the file that was written"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize("place", [0, 70, 100, -1])
+def test_digests_with_a_flipped_bit_are_refused(store, kept, place):
+    flip_bit(kept / DIGESTS_FILE, place)
+    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE} is not the file|{WEIGHTS_FILE} is|{DIGESTS_FILE}"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda lines: lines[:2], id="one too few"),
+        pytest.param(lambda lines: [*lines, lines[0].replace(PROFILE_FILE, "notes.txt")], id="one too many"),
+        pytest.param(lambda lines: [*lines, lines[0]], id="one twice"),
+        pytest.param(lambda lines: [line.replace("  ", " *") for line in lines], id="another form"),
+        pytest.param(lambda lines: [line.replace("  ", "  ../") for line in lines], id="paths"),
+        pytest.param(lambda lines: [], id="none"),
+    ],
+)
+def test_digests_that_do_not_name_each_file_once_are_refused(store, kept, change):
+    path = kept / DIGESTS_FILE
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+    with pytest.raises(ProfileDamagedError, match=f"{DIGESTS_FILE} is not one line of sha256sum for each of"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize("name", [DIGESTS_FILE, SIGNATURE_FILE])
+def test_a_small_file_that_is_large_is_refused_unread(store, kept, name):
+    (kept / name).write_bytes(b" " * 9000)
+    with pytest.raises(ProfileDamagedError, match=f"{name} has 9000 bytes; (4096|8192) at most"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize("entry", ["weights", "movement"])
+def test_two_digests_of_one_file_have_to_agree(store, kept, entry):
+    change_json(kept, lambda plain: plain.update({f"{entry}_sha256": "0" * 64}))
+    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE} has another digest of {entry}.safetensors than"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(store, kept, name):
     (kept / name).unlink()
     with pytest.raises(ProfileDamagedError, match=f"has no {name}.*Enrol the person again"):
         store.load("Ada")
 
 
-def test_missing_movement_is_named(store, kept):
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (1, "format 1, of an earlier poseauth; this one reads 3. Enrol the person again"),
+        (2, "format 2, of an earlier poseauth; this one reads 3. Enrol the person again"),
+        (4, "format 4, of a later poseauth; this one reads 3. Install that version"),
+        (0, "names no format"),
+        (10**40, "names no format"),
+        (True, "names no format"),
+        ("3", "names no format"),
+        (3.0, "names no format"),
+        (None, "names no format"),
+        ([3], "names no format"),
+    ],
+)
+def test_another_format_is_refused_in_words(store, kept, version, words):
+    change_json(kept, lambda plain: plain.update(format_version=version))
+    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE}: .*{words}"):
+        store.load("Ada")
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_another_format_is_refused_in_words_though_it_may_have_other_files(store, kept, version):
+    change_json(kept, lambda plain: plain.update(format_version=version))
+    (kept / DIGESTS_FILE).write_text("v4 of something else")
+    with pytest.raises(ProfileDamagedError, match=f"the profile has format {version}"):
+        store.load("Ada")
+    (kept / DIGESTS_FILE).unlink()
     (kept / MOVEMENT_FILE).unlink()
-    with pytest.raises(ProfileDamagedError, match=f"{MOVEMENT_FILE} cannot be read"):
-        store.load_movement("Ada")
-
-
-def test_a_later_format_is_refused_with_the_one_that_is_read(store, kept):
-    change_json(kept, lambda plain: plain.update(format_version=3))
-    with pytest.raises(ProfileDamagedError, match=f"{PROFILE_FILE}: the profile has format 3; this poseauth reads 2"):
+    with pytest.raises(ProfileDamagedError, match=f"the profile has format {version}"):
         store.load("Ada")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "\xff"])
 def test_a_profile_that_is_no_json_object_is_refused(store, kept, text):
     (kept / PROFILE_FILE).write_bytes(text.encode("latin-1"))
+    digest_anew(kept)
     with pytest.raises(ProfileDamagedError, match=PROFILE_FILE):
         store.load("Ada")
 
@@ -341,7 +433,8 @@ class FailsAt:
         pytest.param(1, id="weights"),
         pytest.param(2, id="movement"),
         pytest.param(3, id="profile.json"),
-        pytest.param(4, id="the new folder"),
+        pytest.param(4, id="profile.sha256"),
+        pytest.param(5, id="the new folder"),
     ],
 )
 def test_a_disk_that_is_full_leaves_the_old_profile_and_nothing_else(store, kept, ada, movement, monkeypatch, nth):
@@ -350,14 +443,14 @@ def test_a_disk_that_is_full_leaves_the_old_profile_and_nothing_else(store, kept
     with pytest.raises(StorageError, match=r"profile of Ada cannot be written .*No space left on device.*--home"):
         store.save(replace(ada, seed=99), movement, overwrite=True)
     assert files_of(store.home) == before
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 def test_a_profile_in_place_stands_though_the_home_cannot_be_synced(store, kept, ada, movement, monkeypatch):
-    monkeypatch.setattr(os, "fsync", FailsAt(os.fsync, 5))
+    monkeypatch.setattr(os, "fsync", FailsAt(os.fsync, 6))
     store.save(replace(ada, seed=99), movement, overwrite=True)
     assert store.load("Ada").seed == 99
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 def test_a_disk_that_is_full_leaves_nobody_where_nobody_was(store, ada, movement, monkeypatch):
@@ -365,7 +458,7 @@ def test_a_disk_that_is_full_leaves_nobody_where_nobody_was(store, ada, movement
     with pytest.raises(StorageError):
         store.save(ada, movement)
     assert "Ada" not in store
-    assert list(store.home.iterdir()) == []
+    assert inside(store.home) == []
 
 
 def test_a_rename_that_fails_puts_the_old_profile_back(store, kept, ada, movement, monkeypatch):
@@ -379,7 +472,7 @@ def test_a_rename_that_fails_puts_the_old_profile_back(store, kept, ada, movemen
     with pytest.raises(StorageError):
         store.save(replace(ada, seed=99), movement, overwrite=True)
     assert files_of(store.home) == before
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 def test_an_interrupted_saving_leaves_the_old_profile_and_nothing_else(store, kept, ada, movement, monkeypatch):
@@ -400,18 +493,50 @@ def test_a_home_that_cannot_be_is_refused(tmp_path, ada):
         ProfileStore(tmp_path / "file").save(ada, [])
 
 
+def test_asking_whether_a_home_can_be_written_leaves_no_trace(store, ada, tmp_path):
+    store.check_writable()
+    assert not store.home.exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".poseauth-")] == []
+    folder = store.save(ada, [])
+    store.check_writable()
+    assert inside(store.home) == [folder]
+
+
+def test_asking_whether_a_home_can_be_written_waits_for_who_writes(store, kept):
+    store.folders.lock_timeout_s = 0.1
+    with store.folders.writing():
+        being_written = store.folders.new_folder()
+        with pytest.raises(StorageError, match=r"is being written by another poseauth.*Try again"):
+            store.check_writable()
+        assert being_written.is_dir()
+
+
+def test_a_home_that_cannot_be_written_is_found_out(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"file cannot be written: .*--home"):
+        ProfileStore(tmp_path / "file").check_writable()
+
+
+@pytest.mark.parametrize("name", ["Zoe", "a\nb", "", "a" * 201])
+def test_a_profile_under_a_name_that_is_not_its_own_is_listed_with_its_problem(store, kept, name):
+    change_json(kept, lambda plain: plain.update(name=name))
+    (entry,) = store.entries()
+    assert entry.profile is None
+    assert "does not belong there" in entry.problem or "is no name" in entry.problem
+
+
 def test_a_removed_profile_is_gone_with_its_movement(store, kept, ada):
     store.save(replace(ada, name="Zoe"), [])
     assert store.remove("Ada") == kept
     assert "Ada" not in store
     assert [entry.profile.name for entry in store.entries()] == ["Zoe"]
-    assert len(list(store.home.iterdir())) == 1
+    assert len(inside(store.home)) == 1
 
 
 def test_a_damaged_profile_can_be_removed(store, kept):
     (kept / PROFILE_FILE).write_text("{")
     store.remove("Ada")
-    assert list(store.home.iterdir()) == []
+    assert inside(store.home) == []
 
 
 def test_nobody_cannot_be_removed(store, kept):
@@ -423,7 +548,7 @@ def test_a_removal_that_fails_leaves_everything_and_nothing_else(store, kept, mo
     monkeypatch.setattr(Path, "rename", lambda *_: no_space())
     with pytest.raises(StorageError, match="cannot be removed: No space left"):
         store.remove("Ada")
-    assert list(store.home.iterdir()) == [kept]
+    assert inside(store.home) == [kept]
 
 
 NAMES = [
@@ -461,6 +586,26 @@ NAMES = [
     "x:y",
     "x*y",
     "🙂",
+    "🙃",
+    "🙂" * 200,
+    "a.b",
+    "a b",
+    "a-b",
+    "obama",
+    "OBAMA",
+    "\u043eb\u0430m\u0430",
+    "\u039fBAMA",
+    "\uff4f\uff42\uff41\uff4d\uff41",
+    "com1",
+    "con.",
+    "aux.tar.gz",
+    "profile.json",
+    ".lock",
+    ".trusted-keys",
+    ".aside-ada",
+    "ada ada-12345678",
+    "a\u0301",
+    "\u0430\u0301",
 ]
 
 

@@ -1,0 +1,238 @@
+"""The files of one profile: how they are written, and how every byte of them is checked when they are read.
+
+`profile.json` holds the digests of the weights and of the movement; `profile.sha256`, in sha256sum's own format, those
+of all three. A signature, where there is one, covers `profile.sha256` and with it everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from person_profiles.home import sync_folder
+from person_profiles.profile import Profile, check_format, profile_as_dict, profile_from_dict
+from poseauth.errors import ProfileDamagedError
+from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict
+from poseauth.keypoints import KeypointSequence, keypoint_sequence
+
+PROFILE_FILE = "profile.json"
+WEIGHTS_FILE = "weights.safetensors"
+MOVEMENT_FILE = "movement.safetensors"
+DIGESTS_FILE = "profile.sha256"
+SIGNATURE_FILE = "profile.sig"
+DIGESTED = (PROFILE_FILE, WEIGHTS_FILE, MOVEMENT_FILE)
+FILES = (*DIGESTED, DIGESTS_FILE)
+"""What every profile consists of; a signed one has `SIGNATURE_FILE` too."""
+MAX_TENSOR_BYTES = 1 << 30
+"""Hours of movement stay far below."""
+MAX_BYTES: Mapping[str, int] = {
+    PROFILE_FILE: 64 << 20,
+    WEIGHTS_FILE: MAX_TENSOR_BYTES,
+    MOVEMENT_FILE: MAX_TENSOR_BYTES,
+    DIGESTS_FILE: 4 << 10,
+    SIGNATURE_FILE: 8 << 10,
+}
+"""Largest file of each name that is read or unpacked."""
+
+_DIGEST_LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+)", re.ASCII)
+_ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
+REMEDY = "Enrol the person again, or import them"
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileFiles:
+    """The files of one profile, their digests checked.
+
+    Attributes
+    ----------
+    folder : Path
+        Where they were read, for messages.
+    contents : mapping of str to bytes
+        By name: all of `FILES`, and `SIGNATURE_FILE` where there is one. The signature is not checked yet.
+    plain : mapping
+        What profile.json holds.
+    """
+
+    folder: Path
+    contents: Mapping[str, bytes]
+    plain: Mapping[str, Any]
+
+    def profile(self) -> Profile:
+        """The person.
+
+        Raises
+        ------
+        ProfileDamagedError
+            If an entry is not as it must be.
+        """
+        try:
+            return profile_from_dict(self.plain, self._tensors(WEIGHTS_FILE))
+        except ProfileDamagedError as error:
+            raise ProfileDamagedError(f"{self.folder / PROFILE_FILE}: {error}") from error
+
+    def movement(self) -> list[KeypointSequence]:
+        """The keypoints of the videos that the person was learnt from.
+
+        Raises
+        ------
+        ProfileDamagedError
+            If they are not as they must be.
+        """
+        arrays = self._tensors(MOVEMENT_FILE)
+        try:
+            return [
+                keypoint_sequence(
+                    *(arrays[f"{i}/{name}"] for name in _ARRAYS), provenance=provenance_from_dict(provenance)
+                )
+                for i, provenance in enumerate(self.plain["movement"])
+            ]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ProfileDamagedError(f"{self.folder / MOVEMENT_FILE} is not as it must be: {error}") from error
+
+    def _tensors(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        try:
+            return safetensors.numpy.load(self.contents[name])
+        except (safetensors.SafetensorError, ValueError, KeyError) as error:
+            raise ProfileDamagedError(f"{self.folder / name} cannot be read: {error}") from error
+
+
+def write_files(folder: Path, profile: Profile, movement: Sequence[KeypointSequence]) -> None:
+    """Write a profile into an empty folder, the digests last.
+
+    Raises
+    ------
+    OSError
+        If they cannot be written.
+    """
+    weights = safetensors.numpy.save(dict(profile.weights))
+    tensors = {
+        f"{i}/{name}": np.ascontiguousarray(getattr(sequence, name))
+        for i, sequence in enumerate(movement)
+        for name in _ARRAYS
+    }
+    kept = safetensors.numpy.save(tensors)
+    plain = {
+        **profile_as_dict(profile),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "movement_sha256": hashlib.sha256(kept).hexdigest(),
+        "movement": [provenance_as_dict(sequence.provenance) for sequence in movement],
+    }
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    contents = {WEIGHTS_FILE: weights, MOVEMENT_FILE: kept, PROFILE_FILE: text}
+    contents[DIGESTS_FILE] = digests_of(contents)
+    for name, content in contents.items():
+        write_synced(folder / name, content)
+    finish(folder)
+
+
+def digests_of(contents: Mapping[str, bytes]) -> bytes:
+    """The lines of profile.sha256, which `sha256sum -c` reads."""
+    return b"".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n".encode() for name in DIGESTED)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and have the disk keep it."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def finish(folder: Path) -> None:
+    """Make a new folder, which is private until now, readable like any other, and sync it to the disk."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    folder.chmod(0o755)
+    sync_folder(folder)
+
+
+def read_files(folder: Path) -> ProfileFiles:
+    """The files of a profile, each held against its digest.
+
+    Raises
+    ------
+    ProfileDamagedError
+        If one is missing, changed, too large or of another format; names it.
+    """
+    try:
+        missing = [name for name in FILES if not (folder / name).is_file()]
+    except OSError as error:
+        raise ProfileDamagedError(f"{folder} cannot be read: {error.strerror or error}") from error
+    if missing:
+        if PROFILE_FILE not in missing:  # another format may consist of other files
+            _check_format(folder, _plain(folder, _read(folder / PROFILE_FILE)))
+        raise ProfileDamagedError(f"{folder} has no {' and no '.join(missing)}. {REMEDY}")
+    contents = {name: _read(folder / name) for name in (PROFILE_FILE, DIGESTS_FILE)}
+    digests = _listed_digests(contents[DIGESTS_FILE])
+    if PROFILE_FILE in digests:
+        _check_digest(folder / PROFILE_FILE, contents[PROFILE_FILE], digests[PROFILE_FILE])
+    plain = _plain(folder, contents[PROFILE_FILE])
+    _check_format(folder, plain)
+    if set(digests) != set(DIGESTED):
+        raise ProfileDamagedError(
+            f"{folder / DIGESTS_FILE} is not one line of sha256sum for each of {', '.join(DIGESTED)}. {REMEDY}"
+        )
+    for name in (WEIGHTS_FILE, MOVEMENT_FILE):
+        contents[name] = _read(folder / name)
+        _check_digest(folder / name, contents[name], digests[name])
+        if plain.get(f"{name.partition('.')[0]}_sha256") != digests[name]:
+            raise ProfileDamagedError(
+                f"{folder / PROFILE_FILE} has another digest of {name} than {DIGESTS_FILE}. {REMEDY}"
+            )
+    if (folder / SIGNATURE_FILE).exists():
+        contents[SIGNATURE_FILE] = _read(folder / SIGNATURE_FILE)
+    return ProfileFiles(folder, contents, plain)
+
+
+def _read(path: Path) -> bytes:
+    limit = MAX_BYTES[path.name]
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            content = b"" if size > limit else stream.read(limit + 1)
+    except OSError as error:
+        raise ProfileDamagedError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
+    if max(size, len(content)) > limit:
+        raise ProfileDamagedError(f"{path} has {max(size, len(content))} bytes; {limit} at most. {REMEDY}")
+    return content
+
+
+def _plain(folder: Path, content: bytes) -> dict[str, Any]:
+    path = folder / PROFILE_FILE
+    try:
+        plain = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ProfileDamagedError(f"{path} cannot be read: {error}. {REMEDY}") from error
+    if not isinstance(plain, dict):
+        raise ProfileDamagedError(f"{path} holds no profile. {REMEDY}")
+    return plain
+
+
+def _check_format(folder: Path, plain: Mapping[str, Any]) -> None:
+    try:
+        check_format(plain)
+    except ProfileDamagedError as error:
+        raise ProfileDamagedError(f"{folder / PROFILE_FILE}: {error}") from error
+
+
+def _listed_digests(content: bytes) -> dict[str, str]:
+    """Digests by name; none where a line is not as sha256sum writes it, or a name comes twice."""
+    lines = content.decode("ascii", "replace").removesuffix("\n").split("\n")
+    found = [_DIGEST_LINE.fullmatch(line) for line in lines]
+    digests = {match[2]: match[1] for match in found if match}
+    return digests if len(digests) == len(lines) else {}
+
+
+def _check_digest(path: Path, content: bytes, sha256: str) -> None:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ProfileDamagedError(f"{path} is not the file that was written: its digest differs. {REMEDY}")
