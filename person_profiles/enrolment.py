@@ -13,6 +13,7 @@ from person_profiles.profile import Profile, Role, VideoRecord
 from person_profiles.self_test import hold_self_test
 from poseauth import __version__
 from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileError
+from poseauth.head_turn import turns_of
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
 from poseauth.recipes import RECIPES, Recipe
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
@@ -117,6 +118,7 @@ def enrol(
         n_surrogates=0 if others else sum(len(clip.windows) for clip in own),
         self_test=tested.self_test,
         calibrated=tested.calibrated,
+        head_turns=turns_of([clip.windows for clip in own]),
         weaknesses=tested.weaknesses,
         notes=() if others else (NO_REAL_IMPOSTOR,),
         weights=learnt.scorer.as_arrays(),

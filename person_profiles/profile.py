@@ -11,6 +11,7 @@ import numpy as np
 
 from poseauth.calibration import MIN_UNDECIDED, Calibration, ScoreLine
 from poseauth.errors import ProfileDamagedError
+from poseauth.head_turn import HeadTurns
 from poseauth.keypoint_files import fingerprint_from_dict
 from poseauth.keypoints import ExtractorFingerprint
 from poseauth.metrics import Estimate
@@ -147,6 +148,8 @@ class Profile:
         None where there were too few videos or people to leave some out.
     calibrated : Calibrated or None
         None likewise.
+    head_turns : HeadTurns
+        From which sides the person was seen.
     weaknesses : tuple of str
         Why no verdict may rest on it; none where it passed its self-test.
     notes : tuple of str
@@ -167,6 +170,7 @@ class Profile:
     n_surrogates: int
     self_test: SelfTest | None
     calibrated: Calibrated | None
+    head_turns: HeadTurns
     weaknesses: tuple[str, ...]
     notes: tuple[str, ...]
     weights: Mapping[str, np.ndarray[Any, Any]] = field(repr=False)
@@ -207,6 +211,7 @@ def profile_as_dict(profile: Profile) -> dict[str, Any]:
         "n_surrogates": profile.n_surrogates,
         "self_test": asdict(profile.self_test) if profile.self_test else None,
         "calibration": asdict(profile.calibrated) if profile.calibrated else None,
+        "head_turns": asdict(profile.head_turns),
         "weaknesses": list(profile.weaknesses),
         "notes": list(profile.notes),
     }
@@ -265,6 +270,7 @@ def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray
             n_surrogates=int(plain["n_surrogates"]),
             self_test=_self_test(plain["self_test"]) if plain["self_test"] else None,
             calibrated=_calibrated(plain["calibration"]) if plain["calibration"] else None,
+            head_turns=_head_turns(plain["head_turns"]),
             weaknesses=tuple(str(reason) for reason in plain["weaknesses"]),
             notes=tuple(str(note) for note in plain["notes"]),
             weights=weights,
@@ -277,6 +283,11 @@ def _self_test(plain: Mapping[str, Any]) -> SelfTest:
     estimates = {name: _whole(Estimate, plain[name]) for name in ("auc", "eer", "cllr")}
     curve = tuple(_whole(EvidencePoint, point) for point in plain["evidence_curve"])
     return _whole(SelfTest, {**plain, **estimates, "evidence_curve": curve})
+
+
+def _head_turns(plain: Mapping[str, Any]) -> HeadTurns:
+    ends = {name: tuple(float(value) for value in values) for name, values in plain.items()}
+    return _whole(HeadTurns, ends)
 
 
 def _calibrated(plain: Mapping[str, Any]) -> Calibrated:

@@ -143,12 +143,14 @@ class ProfileInUse:
             return ClipScore(float(found.raw.mean()), found.raw, starts)
         of_windows = calibrated.windows(found.raw)
         mean = np.array([found.raw.mean()])
+        # Seen from another side than the enrolled videos, a clip has a score and no likelihood ratio.
+        counts = 0.0 if found.turned else 1.0
         return ClipScore(
             score=float(calibrated.clips.line(mean)[0]),
             window_scores=of_windows,
             window_start_s=starts,
-            log10_lr=float(calibrated.clips.log10_lr(mean)[0]),
-            window_log10_lr=of_windows / np.log(10.0),
+            log10_lr=counts * float(calibrated.clips.log10_lr(mean)[0]),
+            window_log10_lr=counts * of_windows / np.log(10.0),
         )
 
 

@@ -56,13 +56,16 @@ class ScoredClip:
     votes : np.ndarray [shape=(N,)], float64
         0 to 1: by the calibration of windows, P(the person) at equal priors; where there is none, by the network.
     likelihood : LikelihoodRatio or None
-        Of the whole clip; None where the profile is not calibrated.
+        Of the whole clip; None where the profile is not calibrated, or the clip is seen from another side.
+    turned : tuple of str
+        By what the head is turned to the camera otherwise than in the enrolled videos (`poseauth.head_turn`).
     """
 
     windows: Windows
     raw: Float64Array
     votes: Float64Array
     likelihood: LikelihoodRatio | None
+    turned: tuple[str, ...]
 
 
 def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScorer) -> ScoredClip:
@@ -83,11 +86,12 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
         raise InputError(
             f"{sequence.provenance.source_name}: a score is no number; the keypoints are out of all proportion"
         )
-    calibrated = profile.calibrated
+    calibrated, turned = profile.calibrated, profile.head_turns.outside(windows)
     if calibrated is None:
-        return ScoredClip(windows, raw, score_windows(scorer.network, windows).astype(np.float64), None)
-    likelihood = calibrated.clips.of_clip(float(raw.mean()))
-    return ScoredClip(windows, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood)
+        return ScoredClip(windows, raw, score_windows(scorer.network, windows).astype(np.float64), None, turned)
+    # What held-out clips tell of scores holds for the sides from which they were seen.
+    likelihood = None if turned else calibrated.clips.of_clip(float(raw.mean()))
+    return ScoredClip(windows, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood, turned)
 
 
 def usual_limits(profile: Profile) -> EvidenceLimits:
@@ -140,7 +144,13 @@ def verify(
     clip = score_clip(sequence, profile, scorer)
     limits, usual = limits or usual_limits(profile), usual_limits(profile).min_seconds
     decision = decide(
-        clip.votes, clip.windows, clip.likelihood, person=profile.name, limits=limits, weaknesses=profile.weaknesses
+        clip.votes,
+        clip.windows,
+        clip.likelihood,
+        person=profile.name,
+        limits=limits,
+        weaknesses=profile.weaknesses,
+        doubts=_seen_otherwise(clip, profile),
     )
     decision = _unless_mirrored(clip, profile, scorer, decision)
     decision = _unless_learnt_from(sequence, profile, decision)
@@ -164,6 +174,15 @@ def verify(
         reasons=decision.reasons,
         caveats=tuple(caveats),
         track_record=_track_record(profile),
+    )
+
+
+def _seen_otherwise(clip: ScoredClip, profile: Profile) -> tuple[str, ...]:
+    if not clip.turned:
+        return ()
+    return (
+        f"the head is turned to the camera otherwise than in nearly all of {profile.name}'s enrolled videos (by the "
+        f"{' and the '.join(clip.turned)}): from another side a score says nothing. Enrol videos from this side too",
     )
 
 

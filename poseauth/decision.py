@@ -84,6 +84,7 @@ def decide(
     person: str,
     limits: EvidenceLimits | None = None,
     weaknesses: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> Decision:
     """The verdict of a clip: the vote of its windows (Yasrab et al. 2021, section 4), where all the evidence agrees.
 
@@ -101,6 +102,8 @@ def decide(
         How much evidence is enough.
     weaknesses : sequence of str
         Of the profile; with any nothing is decided.
+    doubts : sequence of str
+        Why a clip like this cannot be judged, known from elsewhere; with any nothing is decided.
 
     Raises
     ------
@@ -117,7 +120,8 @@ def decide(
     share = n_authentic / len(scores)
     seconds = windows.seconds
     vote = f"{n_authentic} of {len(scores)} windows of {WINDOW_S:.0f} s move like {person}"
-    doubts = [f"the profile is weak: {weakness}" for weakness in weaknesses]
+    doubts = [*doubts, *(f"the profile is weak: {weakness}" for weakness in weaknesses)]
+    is_explained = bool(doubts)
     if seconds < limits.min_seconds:
         doubts.append(
             f"only {seconds:.1f} s show enough of the upper body in one uncut piece; {limits.min_seconds:g} s are "
@@ -128,7 +132,7 @@ def decide(
         doubts.append(f"the vote is a tie: {vote}")
     voted = Verdict.AUTHENTIC if share > 0.5 else Verdict.FAKE
     if likelihood is None:
-        doubts += [] if weaknesses else ["the profile is not calibrated: nobody knows what its scores are worth"]
+        doubts += [] if is_explained else ["the profile is not calibrated: nobody knows what its scores are worth"]
     elif not tied and not (likelihood.speaks_for if voted is Verdict.AUTHENTIC else likelihood.speaks_against):
         doubts.append(_disagreement(vote, likelihood))
     return Decision(

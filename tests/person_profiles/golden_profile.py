@@ -23,6 +23,7 @@ from person_profiles.profile import (
 from person_profiles.store import ProfileStore
 from poseauth.calibration import Calibration, ScoreLine
 from poseauth.features import N_FEATURES
+from poseauth.head_turn import UNBOUNDED, HeadTurns
 from poseauth.keypoints import ExtractorFingerprint, Provenance, keypoint_sequence
 from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
@@ -76,6 +77,7 @@ def golden_profile(**changes) -> Profile:
             VideoRecord("others/bob.npz", None, "ef" * 32, "impostor", "impostor: bob", 30.0, 15),
         ),
         "n_surrogates": 0,
+        "head_turns": HeadTurns((-0.1, -0.2, -0.125), (0.1, 0.2, UNBOUNDED)),
         "self_test": SelfTest(
             n_genuine_videos=4,
             n_other_videos=6,

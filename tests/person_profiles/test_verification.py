@@ -10,7 +10,7 @@ import pytest
 from person_profiles.verification import OtherPerson, load_scorer, score_clip, usual_limits, verify
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
-from poseauth.keypoints import Coverage, ExtractorFingerprint
+from poseauth.keypoints import NOSE, Coverage, ExtractorFingerprint
 from poseauth.windows import WindowOptions
 
 FOREIGN = ExtractorFingerprint("mediapipe", "0.10.21", "cd" * 32)
@@ -37,6 +37,18 @@ def test_a_result_says_what_was_held_against_whom(ada, scorer, speech):
     assert result.window_scores.shape == (8,)
     assert result.reasons == result.decision.reasons
     assert result.caveats == ()
+
+
+@pytest.mark.parametrize(("name", "frequency_hz"), [("ada unseen", 0.5), ("somebody", 3)])
+def test_a_clip_seen_from_another_side_is_not_judged(ada, scorer, speech, name, frequency_hz):
+    clip = speech(name, frequency_hz=frequency_hz, duration_s=20)
+    head = clip.keypoints.copy()
+    head[:, NOSE, 0] += 8
+    result = verify(replace(clip, keypoints=head), ada, scorer)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.decision.likelihood is None
+    assert "the head is turned to the camera otherwise" in result.reasons[0]
+    assert "not calibrated" not in " ".join(result.reasons)
 
 
 def test_clips_are_cut_as_the_profile_says(ada, scorer, speech):
