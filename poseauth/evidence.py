@@ -30,7 +30,8 @@ SHARE_STILL = 0.75
 MAX_DIFFERENCE = 1.0
 """Root mean square difference of two stretches of `STRETCH_S`, over the movement within a second in them, every
 keypoint weighed by how much it moves there; below, they are one. Two stretches of noise come to 1.41. The least in any
-of 296 real recordings is 1.45, in speeches of six drawn speakers 1.17, in pure beats of both arms with some drift 1.0.
+of 296 real recordings is 1.45 (sampled twice as densely), in speeches of six drawn speakers 1.17, in pure beats of both
+arms with some drift 1.0.
 Loops of 0.5 to 10 s of real keypoints with noise of 0.3 % of the torso size: 99 % of the windows are left out (93
 loops). Loops of real video, encoded and seen again: 7 of 11 found for the most part; those of hardly any movement, or
 at CRF 35, are not."""
@@ -58,7 +59,7 @@ _STEP = 6
 """Frames from one sample of a stretch to the next; every lag of one frame is still tried."""
 _COMPARED = [NOSE, R_SHOULDER, R_ELBOW, R_WRIST, L_SHOULDER, L_ELBOW, L_WRIST]
 _BLOCK_FRAMES = 12_000
-"""Looked at together: three hours (324,000 frames) take 14 s, 11 s of one core, and about 50 MB."""
+"""Looked at together: three hours (324,000 frames) take 17 s on a busy machine, 9 s of one core, and 50 MB."""
 _MARGIN_FRAMES = 64
 _ROUNDING = 1e-6
 """What a frozen frame moves by, computed."""
