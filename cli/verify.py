@@ -14,7 +14,14 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import click
 
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorMismatchError, InputError, PoseAuthError, ProfileError, StorageError
+from poseauth.errors import (
+    ExtractorMismatchError,
+    InputError,
+    NoEvidenceError,
+    PoseAuthError,
+    ProfileError,
+    StorageError,
+)
 from poseauth.report import CSV_COLUMNS, Verification, as_dict, as_row, not_analysed
 
 from .options import (
@@ -125,7 +132,9 @@ def verify(
                     )
                     result = replace(result, source=source)
                 except (InputError, ExtractorMismatchError) as error:
-                    result = not_analysed(source, profile.name, reason(path, error), provenance=read.provenance)
+                    result = not_analysed(
+                        source, profile.name, reason(path, error), provenance=read.provenance, **_left_out(error)
+                    )
             results.append(result)
             _say(result, write, as_json=as_json)
     reader.close()
@@ -138,6 +147,13 @@ def verify(
     if fail_on and any(result.verdict == fail_on for result in results):
         return FAILED_ON
     return SOME_FAILED if any(result.verdict is None for result in results) else 0
+
+
+def _left_out(error: PoseAuthError) -> dict[str, int]:
+    """How many windows were no evidence, by the name of the result's field."""
+    if not isinstance(error, NoEvidenceError):
+        return {}
+    return {"n_windows_still": error.n_windows_still, "n_windows_repeated": error.n_windows_repeated}
 
 
 def _others(store: ProfileStore, profile: Profile, device: str) -> list[OtherPerson]:

@@ -12,12 +12,23 @@ from person_profiles.profile import Profile
 from poseauth.arrays import Float64Array
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, EvidenceLimits, Verdict, decide
-from poseauth.errors import ExtractorMismatchError, InputError, NobodyError, ProfileDamagedError, TooShortError
+from poseauth.errors import (
+    ExtractorMismatchError,
+    InputError,
+    NobodyError,
+    NoEvidenceError,
+    ProfileDamagedError,
+    TooShortError,
+)
+from poseauth.evidence import Evidence, some_of, weigh_evidence
 from poseauth.keypoints import KeypointSequence
 from poseauth.models import choose_device, score_windows
 from poseauth.report import Verification, caveats_of
 from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
 from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
+
+MUCH_LEFT_OUT = 0.2
+"""Share of a clip's windows in which nobody moves, beyond which every answer says so."""
 
 
 def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
@@ -50,7 +61,9 @@ class ScoredClip:
     Attributes
     ----------
     windows : Windows
-        At least one.
+        Those that are evidence, at least one.
+    evidence : Evidence
+        Which of all windows are.
     raw : np.ndarray [shape=(N,)], float64
         Scores on the profile's own scale, higher = more like the person.
     votes : np.ndarray [shape=(N,)], float64
@@ -62,6 +75,7 @@ class ScoredClip:
     """
 
     windows: Windows
+    evidence: Evidence
     raw: Float64Array
     votes: Float64Array
     likelihood: LikelihoodRatio | None
@@ -69,11 +83,11 @@ class ScoredClip:
 
 
 def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScorer) -> ScoredClip:
-    """Cut a clip as the profile's were and score its windows.
+    """Cut a clip as the profile's were and score its windows; those that are no evidence are left out.
 
     Raises
     ------
-    NobodyError, TooShortError
+    NobodyError, TooShortError, NoEvidenceError
         If it has no usable window.
     InputError
         If a score is no number.
@@ -81,6 +95,14 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     windows = cut_windows(sequence, profile.windows)
     if not len(windows):
         raise _nothing_usable(sequence, profile, windows)
+    evidence = weigh_evidence(windows)
+    windows = some_of(windows, evidence.counts)
+    if not len(windows):
+        raise NoEvidenceError(
+            f"{sequence.provenance.source_name}: {'; '.join(evidence.told)}. Try a clip in which {profile.name} moves",
+            n_windows_still=evidence.n_still,
+            n_windows_repeated=evidence.n_repeated,
+        )
     raw = scorer(windows)
     if not np.isfinite(raw).all():
         raise InputError(
@@ -88,10 +110,12 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
         )
     calibrated, turned = profile.calibrated, profile.head_turns.outside(windows)
     if calibrated is None:
-        return ScoredClip(windows, raw, score_windows(scorer.network, windows).astype(np.float64), None, turned)
+        return ScoredClip(
+            windows, evidence, raw, score_windows(scorer.network, windows).astype(np.float64), None, turned
+        )
     # What held-out clips tell of scores holds for the sides from which they were seen.
     likelihood = None if turned else calibrated.clips.of_clip(float(raw.mean()))
-    return ScoredClip(windows, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood, turned)
+    return ScoredClip(windows, evidence, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood, turned)
 
 
 def usual_limits(profile: Profile) -> EvidenceLimits:
@@ -131,7 +155,7 @@ def verify(
     ExtractorMismatchError
         If the extractor is another and `any_extractor` is not set.
     InputError
-        NobodyError or TooShortError if there is no usable window: then there is nothing to decide on.
+        NobodyError, TooShortError or NoEvidenceError if there is no usable window: then there is nothing to decide on.
     """
     source = sequence.provenance
     foreign = source.extractor != profile.extractor
@@ -154,7 +178,8 @@ def verify(
     )
     decision = _unless_mirrored(clip, profile, scorer, decision)
     decision = _unless_learnt_from(sequence, profile, decision)
-    caveats = [*caveats_of(source), *profile.notes]
+    decision = _unless_looped(clip.evidence, decision, limits)
+    caveats = [*caveats_of(source), *profile.notes, *_left_out(clip.evidence, decision)]
     if limits.min_seconds <= decision.seconds_analysed < usual:
         caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s were let pass, {usual:g} s are usual")
     fits = _who_fits_better(sequence, clip.likelihood, others)
@@ -171,6 +196,8 @@ def verify(
         window_scores=clip.votes,
         window_start_s=clip.windows.start_s,
         n_windows_rejected=clip.windows.n_rejected,
+        n_windows_still=clip.evidence.n_still,
+        n_windows_repeated=clip.evidence.n_repeated,
         reasons=decision.reasons,
         caveats=tuple(caveats),
         track_record=_track_record(profile),
@@ -202,7 +229,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
 
     The calibration of mirrored clips knows how often strangers look like that.
     """
-    if profile.calibrated is None or (clip.likelihood and clip.likelihood.speaks_for):
+    if profile.calibrated is None or profile.calibrated.clips.of_clip(float(clip.raw.mean())).speaks_for:
         return decision  # as it is, it moves like the person: no mirror is needed to explain that
     turned = profile.calibrated.mirrored.of_clip(float(scores_in_mirror(scorer, clip.windows).mean()))
     if not turned.speaks_for:
@@ -238,6 +265,27 @@ def _unless_learnt_from(sequence: KeypointSequence, profile: Profile, decision: 
         return decision
     known = f"this very recording was learnt from (as {roles[0]}): a verdict on it would say nothing of new footage"
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(known, *decision.reasons))
+
+
+def _unless_looped(evidence: Evidence, decision: Decision, limits: EvidenceLimits) -> Decision:
+    """Never authentic where movement comes again exactly, and what does not count is named where seconds lack.
+
+    No real recording does that (`poseauth.evidence`): somebody put the clip together, be it as an editor's filler, and
+    the pieces that were not repeated may stand in an order or at a time that never was.
+    """
+    if evidence.n_repeated and decision.verdict is not Verdict.FAKE:
+        return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(*evidence.told, *decision.reasons))
+    if evidence.n_still and decision.seconds_analysed < limits.min_seconds:
+        return replace(decision, reasons=(*evidence.told, *decision.reasons))
+    return decision
+
+
+def _left_out(evidence: Evidence, decision: Decision) -> tuple[str, ...]:
+    """What of the clip does not count, where it is much of it or a loop, and is no reason already."""
+    n_left_out = evidence.n_still + evidence.n_repeated
+    if not evidence.n_repeated and n_left_out <= MUCH_LEFT_OUT * len(evidence.counts):
+        return ()
+    return tuple(text for text in evidence.told if text not in decision.reasons)
 
 
 def _nothing_usable(sequence: KeypointSequence, profile: Profile, windows: Windows) -> NobodyError | TooShortError:

@@ -6,7 +6,8 @@ PoseAuthError
 │   ├── KeypointFileError       a keypoint file that is damaged or of another layout
 │   ├── NobodyError             nobody (or no upper body) in view
 │   ├── AmbiguousPersonError    two people equally central
-│   └── TooShortError           no window of five seconds in one uncut piece
+│   ├── TooShortError           no window of five seconds in one uncut piece
+│   └── NoEvidenceError         nobody moves in any window, or as was shown before: a still picture, a loop
 ├── DeviceError                 no such device, or it is not there
 ├── ExtractorError              the pose estimator cannot do its work
 │   ├── ExtractorMissingError   a package or a system library is not there
@@ -54,6 +55,21 @@ class AmbiguousPersonError(InputError):
 
 class TooShortError(InputError):
     """No uncut piece is long enough for one window."""
+
+
+class NoEvidenceError(InputError):
+    """No window is evidence: nobody moves in it, or as the clip has shown before.
+
+    Attributes
+    ----------
+    n_windows_still, n_windows_repeated : int
+        How many windows were left out for either reason.
+    """
+
+    def __init__(self, message: str, *, n_windows_still: int = 0, n_windows_repeated: int = 0) -> None:
+        super().__init__(message)
+        self.n_windows_still = n_windows_still
+        self.n_windows_repeated = n_windows_repeated
 
 
 class DeviceError(PoseAuthError, ValueError):

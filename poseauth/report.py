@@ -70,6 +70,10 @@ class Verification:
         Seconds into the clip.
     n_windows_rejected : int
         Windows in which too little of the upper body is seen.
+    n_windows_still : int
+        Windows left out because nobody moves in them.
+    n_windows_repeated : int
+        Windows left out because the clip has shown their movement before.
     reasons : tuple of str
         Why the answer is what it is.
     caveats : tuple of str
@@ -86,6 +90,8 @@ class Verification:
     window_scores: Float64Array | None = None
     window_start_s: Float64Array | None = None
     n_windows_rejected: int = 0
+    n_windows_still: int = 0
+    n_windows_repeated: int = 0
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
     track_record: str = ""
@@ -97,7 +103,14 @@ class Verification:
 
 
 def not_analysed(
-    source: str, person: str, reason: str, *, provenance: Provenance | None = None, n_windows_rejected: int = 0
+    source: str,
+    person: str,
+    reason: str,
+    *,
+    provenance: Provenance | None = None,
+    n_windows_rejected: int = 0,
+    n_windows_still: int = 0,
+    n_windows_repeated: int = 0,
 ) -> Verification:
     """The answer for a clip that could not be analysed: no verdict, and why."""
     return Verification(
@@ -106,6 +119,8 @@ def not_analysed(
         "not analysed",
         provenance=provenance,
         n_windows_rejected=n_windows_rejected,
+        n_windows_still=n_windows_still,
+        n_windows_repeated=n_windows_repeated,
         reasons=(reason,),
         caveats=caveats_of(provenance),
     )
@@ -183,6 +198,8 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "sentence": sentence(result),
         "n_windows": 0 if scores is None else len(scores),
         "n_windows_rejected": result.n_windows_rejected,
+        "n_windows_still": result.n_windows_still,
+        "n_windows_repeated": result.n_windows_repeated,
         "n_votes_authentic": decision.n_authentic_votes if decision else None,
         "n_votes_fake": decision.n_fake_votes if decision else None,
         "mean_score_higher_is_more_like_person": round(decision.mean_score, 6) if decision else None,

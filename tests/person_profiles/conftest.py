@@ -15,14 +15,28 @@ from tests.known_body import BODY
 YOLO = ExtractorFingerprint("yolo", "8.4.100", "ab" * 32, {"imgsz": 640, "conf": 0.3})
 
 
-def speech_of(name, *, frequency_hz=0.5, duration_s=9.0, digest=True, extractor=YOLO, hidden=(), x=0.0, **provenance):
-    """A speaker 'name' whose arms beat at `frequency_hz`; the digest and the phase follow from the name."""
+def smooth_noise(rng, n_frames):
+    """Noise of deviation 1 that changes within seconds, [shape=(T, 12, 2)]."""
+    window = np.hanning(121)
+    noise = rng.normal(0, 1, (n_frames + 120, 24))
+    smooth = [np.convolve(column, window / np.linalg.norm(window), "valid") for column in noise.T]
+    return np.stack(smooth, axis=1)[:n_frames].reshape(n_frames, 12, 2)
+
+
+def speech_of(
+    name, *, frequency_hz=0.5, duration_s=9.0, digest=True, extractor=YOLO, hidden=(), x=0.0, sway=2.0, **provenance
+):
+    """A speaker 'name' whose arms beat at `frequency_hz`; the digest and the phase follow from the name.
+
+    By `sway` pixels every joint drifts; without, the movement is a loop, and no evidence of anything.
+    """
     sha256 = hashlib.sha256(name.encode()).hexdigest()
     rng = np.random.default_rng(int(sha256[:8], 16))
     times = np.arange(round(duration_s * 30)) / 30
     keypoints = np.tile(BODY, (len(times), 1, 1)) + rng.normal(0, 0.1, (len(times), 12, 2)) + (x, 0)
     beat = 40 * np.sin(2 * np.pi * frequency_hz * times + rng.uniform(0, 6))
     keypoints[:, [3, 4, 6, 7], 1] += beat[:, None]
+    keypoints += sway * smooth_noise(rng, len(times))
     confidence = np.full((len(times), 12), 0.9)
     confidence[:, list(hidden)] = 0
     source = {
