@@ -99,7 +99,7 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     windows = some_of(windows, evidence.counts)
     if not len(windows):
         raise NoEvidenceError(
-            f"{sequence.provenance.source_name}: {'; '.join(evidence.told)}. Try a clip in which {profile.name} moves",
+            f"{sequence.provenance.source_name}: {' '.join(evidence.told)} Try a clip in which {profile.name} moves",
             n_windows_still=evidence.n_still,
             n_windows_repeated=evidence.n_repeated,
         )

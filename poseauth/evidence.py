@@ -111,8 +111,7 @@ class Evidence:
             found.append(f"nobody moves in {_share(self.n_still, n)}: a still picture or a frozen video?")
         if self.n_repeated:
             found.append(
-                f"the same {self.period_s:.1f} s of movement again and again in {_share(self.n_repeated, n)}: a loop? "
-                "Nobody moves twice alike"
+                f"the same {self.period_s:.1f} s of movement again and again in {_share(self.n_repeated, n)}: a loop?"
             )
         return tuple(found)
 

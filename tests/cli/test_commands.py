@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -477,3 +478,17 @@ def test_without_an_extractor_videos_are_named_and_keypoint_files_are_analysed(
     assert (video["verdict"], keypoints["verdict"]) == (None, "authentic")
     assert "no extractor can run here" in video["reasons"][0]
     assert "Install it" in video["reasons"][0]
+
+
+def test_a_picture_is_not_analysed_and_its_windows_are_counted(poseauth, home, speeches, tmp_path):
+    clip = read_keypoints(speeches / "test-ada.npz")
+    frames = np.zeros(len(clip), int)
+    picture = replace(clip, keypoints=clip.keypoints[frames], confidence=clip.confidence[frames])
+    write_keypoints(picture, tmp_path / "picture.npz")
+    status, out, _ = poseauth("verify", tmp_path / "picture.npz", "--person", "Ada", "--home", home, "--json")
+    (result,) = json.loads(out)
+    assert status == 3
+    assert (result["status"], result["verdict"]) == ("not analysed", None)
+    assert (result["n_windows_still"], result["n_windows_repeated"]) == (10, 0)
+    (reason,) = result["reasons"]
+    assert "nobody moves in any of 10 windows: a still picture or a frozen video? Try a clip in which Ada" in reason
