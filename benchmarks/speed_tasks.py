@@ -202,7 +202,8 @@ def memory(video: str, profile_home: str) -> dict[str, Any]:
 
     profile = ProfileStore(Path(profile_home)).load("speaker")
     scorer = load_scorer(profile, device="cpu")
-    body = speak(STYLES[0], duration_s=60.0, seed=5).keypoints / 8
+    # Longer than a loop is looked for.
+    body = speak(STYLES[0], duration_s=90.0, seed=5).keypoints / 8
     started = time.perf_counter()
     clip = follow(observe_video(Path(video), Standing(body.astype(np.float32)), source_sha256="0" * 64))
     seconds = time.perf_counter() - started
