@@ -213,6 +213,8 @@ def test_tables_that_are_refused_are_refused_before_a_clip_is_varied(evaluate, t
 class ReaderOfFour:
     """Gives the same movement for every video, and fails on the smaller one."""
 
+    limits = None
+
     def __init__(self, sequence):
         self.sequence, self.read_from = sequence, []
 
