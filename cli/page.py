@@ -86,7 +86,7 @@ def section(name: str, title: str, content: str) -> str:
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column names the rows; cells are text and are escaped here."""
+    """A table whose first column names the rows; without `columns` it has no head. Cells are text, escaped here."""
     head = "".join(f'<th scope="col">{text(column)}</th>' for column in columns)
     body = [
         f'<tr><th scope="row">{text(first)}</th>{"".join(f"<td>{text(cell)}</td>" for cell in others)}</tr>'
