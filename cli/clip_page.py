@@ -300,9 +300,9 @@ def _told_against(part: Part, person: str, score: float) -> str:
     name = text(person)
     doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
     return (
-        f"<b>The {part.name}</b> moved unlike {name}: in place of {name}'s own in the enrolled videos it "
-        f"takes the score of those from {part.score_usual:.2f} to {part.score_put_in:.2f}, and with {name}'s own in its "
-        f"place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
+        f"<b>The {part.name}</b> moved unlike {name}: in place of {name}'s own in the enrolled videos "
+        f"it takes the score of those from {part.score_usual:.2f} to {part.score_put_in:.2f}, and with {name}'s "
+        f"own in its place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
     )
 
 
