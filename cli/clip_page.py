@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -309,10 +308,17 @@ def _told_against(part: Part, person: str, score: float) -> str:
 def _told_for(part: Part, person: str, score: float) -> str:
     doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
     name = text(person)
-    return (
-        f"<b>The {part.name}</b> moved like {name} and in time with the rest: with {name}'s own of other moments in "
-        f"its place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
-    )
+    if score - part.score_without >= part.score_put_in - part.score_usual:
+        found = (
+            f"with {name}'s own of other moments in its place, out of time with the rest, the score of the clip goes "
+            f"from {score:.2f} to {part.score_without:.2f}"
+        )
+    else:
+        found = (
+            f"in place of {name}'s own in the enrolled videos it takes the score of those from {part.score_usual:.2f} "
+            f"to {part.score_put_in:.2f}"
+        )
+    return f"<b>The {part.name}</b> moved like {name}: {found}.{doubt}"
 
 
 def _told_relation(relation: Relation, person: str) -> str:
@@ -379,7 +385,7 @@ def _how_sure(evidence: ClipEvidence) -> str:
 def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str, str]]:
     return [
         ("Likelihood ratio", f"{_odds(ratio.log10_lr)}: {in_words(ratio.log10_lr, result.person)}"),
-        ("95 % interval", f"{_odds(ratio.low)} to {_odds(ratio.high)}"),
+        ("95 % interval", _interval(ratio)),
         ("As log10", f"{ratio.log10_lr:+.2f} ({ratio.low:+.2f} to {ratio.high:+.2f})"),
         (
             "What this profile can support",
@@ -387,6 +393,12 @@ def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str,
             f"{10**ratio.undecided:.1f}",
         ),
     ]
+
+
+def _interval(ratio: LikelihoodRatio) -> str:
+    if ratio.low == ratio.high:
+        return "none: all of it lies at the limit of what this profile can support"
+    return f"{_odds(ratio.low)} to {_odds(ratio.high)}"
 
 
 def _test_rows(evidence: ClipEvidence) -> list[tuple[str, str]]:
@@ -425,12 +437,12 @@ def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str,
             ("Picture", size),
             ("Frames", rate),
             ("Size of the person", torso),
-            ("Seen in the frames", ", ".join(f"{name} {share:.0%}" for name, share in quality.visible.items())),
+            ("Seen in the frames", ", ".join(f"{name} {100 * share:.0f} %" for name, share in quality.visible.items())),
             ("Shots", str(quality.n_shots)),
         ]
     coverage = source.coverage if source else None
     if coverage:
-        share = "" if coverage.fraction is None else f" ({coverage.fraction:.1%})"
+        share = "" if coverage.fraction is None else f" ({100 * coverage.fraction:.1f} %)"
         promised = "an unknown number" if coverage.n_promised is None else str(coverage.n_promised)
         told = f"{coverage.n_decoded} of {promised} frames decoded{share}"
         rows.append(("Coverage", f"{told}; {coverage.broke_off}" if coverage.broke_off else told))
@@ -475,8 +487,17 @@ def _custody(evidence: ClipEvidence) -> str:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    said = (f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items())
+    """What was chosen, by name; what was left to its default has no value and is left out."""
+    said = [f"{name} {_value(value)}" for name, value in options.items() if value is not None]
     return ", ".join(said) or "none"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_options(value)})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _odds(log10_lr: float) -> str:
@@ -490,7 +511,7 @@ def _odds(log10_lr: float) -> str:
 
 def _estimate(estimate: Estimate, *, share: bool = False) -> str:
     values = (estimate.value, estimate.low, estimate.high)
-    told = [_NOT_KNOWN if value is None else f"{value:.1%}" if share else f"{value:.2f}" for value in values]
+    told = [_NOT_KNOWN if value is None else f"{100 * value:.1f} %" if share else f"{value:.2f}" for value in values]
     interval = "" if estimate.low is None or estimate.value is None else f" (95 % interval {told[1]} to {told[2]})"
     return f"{told[0]}{interval}"
 
