@@ -27,12 +27,12 @@ _STYLE = """
   :root { --for: #56b4e9; --against: #ff9a4d; --open: #e6c84a; --band: #463f1f; }
 }
 body { max-width: 60rem; }
-h1 { font-size: 1.25rem; font-weight: 600; overflow-wrap: anywhere; margin: 0.6rem 0; }
-h2 { margin: 2.2rem 0 0.4rem; font-size: 1.25rem; border-bottom: 1px solid var(--line); padding-bottom: 0.2rem; }
-h3 { font-size: 1rem; margin: 1.2rem 0 0.3rem; }
+h1 { font-size: 1.25em; font-weight: 600; overflow-wrap: anywhere; margin: 0.6rem 0; }
+h2 { margin: 2.2rem 0 0.4rem; font-size: 1.25em; border-bottom: 1px solid var(--line); padding-bottom: 0.2rem; }
+h3 { font-size: 1em; margin: 1.2rem 0 0.3rem; }
 p, li, dd { max-width: 46rem; overflow-wrap: anywhere; }
 .answer { border-left: 0.5rem solid var(--tone); padding: 0.4rem 0 0.4rem 1rem; }
-.answer .verdict { font-size: 2rem; font-weight: 700; line-height: 1.15; color: var(--tone); margin: 0; }
+.answer .verdict { font-size: 2em; font-weight: 700; line-height: 1.15; color: var(--tone); margin: 0; }
 .answer .lead { margin: 0.2rem 0 0; }
 .authentic { --tone: var(--for); } .fake { --tone: var(--against); }
 .inconclusive { --tone: var(--open); } .unanalysed { --tone: var(--line); }
@@ -46,20 +46,22 @@ figure { margin: 0; }
 figure img { width: 100%; height: auto; display: block; border-bottom: 0.3rem solid var(--tone); }
 figure a { color: inherit; }
 figure a:focus-visible { outline: 3px solid var(--tone); outline-offset: 2px; }
-figcaption { font-size: 0.95rem; padding-top: 0.25rem; font-variant-numeric: tabular-nums; }
+figcaption { font-size: 0.95em; padding-top: 0.25rem; font-variant-numeric: tabular-nums; }
 .play { font-weight: 600; }
 .parts { padding: 0; list-style: none; }
 .parts li { border-left: 0.3rem solid var(--tone); padding: 0.1rem 0 0.1rem 0.8rem; margin: 0.6rem 0; }
 .parts b { color: var(--tone); }
 .pro { --tone: var(--for); } .contra { --tone: var(--against); }
-.note { font-size: 0.95rem; }
+.note { font-size: 0.95em; }
 summary { cursor: pointer; padding: 0.3rem 0; font-weight: 600; }
 .wide table { max-width: 100%; }
-.kept { overflow-wrap: anywhere; }
 @media print {
   :root { --for: #005a8c; --against: #9a3b00; --open: #5a4d00; --band: #f3e6b3; }
   h2 { margin-top: 1.2rem; }
-  figure, .answer, .copy, .parts li, .chart { break-inside: avoid; }
+  h3, caption { break-after: avoid; }
+  figure, .answer, .copy, .parts li, .drawing { break-inside: avoid; }
+  th, td { padding: 0.12rem 0.4rem; }
+  table { margin-bottom: 0.8rem; }
   .chart { min-width: 0; }
   .moments { grid-template-columns: repeat(3, 1fr); }
   .play { display: none; }
@@ -85,7 +87,7 @@ _DOES_NOT_MEAN = {
     Verdict.AUTHENTIC: "That the words, the voice or the face are genuine. ",
     Verdict.FAKE: "How the footage was made, or that anybody meant to deceive: another camera angle or another setting "
     "than in those videos is another movement too. ",
-    Verdict.INCONCLUSIVE: "Half a suspicion: nothing follows from it, for the clip or against it. ",
+    Verdict.INCONCLUSIVE: "Anything for the clip or against it: an inconclusive answer is not half a suspicion. ",
     None: "Anything about the clip, for it or against it. ",
 }
 
@@ -197,7 +199,7 @@ def _scores(evidence: ClipEvidence) -> str:
     return "\n".join(
         [
             f"<p>{text(said)}</p>",
-            score_chart.chart(evidence),
+            f'<div class="drawing">\n{score_chart.chart(evidence)}\n</div>',
             f"<details>\n<summary>Every window in a table{thinned}</summary>",
             table(
                 f"Score of each window; above {VOTE_THRESHOLD:g} it votes for {result.person}",
@@ -257,9 +259,15 @@ def _why(evidence: ClipEvidence) -> str:
         )
         if words
     ]
+    n_all = 0 if evidence.result.window_scores is None else len(evidence.result.window_scores)
+    looked_at = (
+        f"<p>Looked at in {explanation.n_windows} of {n_all} windows, evenly spread, whose mean score is "
+        f"{explanation.score:.2f}.</p>"
+    )
     relations = [words for relation in explanation.relations if (words := _told_relation(relation, person))]
     return "\n".join(
         [
+            *([looked_at] if explanation.n_windows < n_all else []),
             '<ul class="parts">' + "".join(items) + "</ul>"
             if items
             else "<p>No single part changes the score by more than a little.</p>",
@@ -481,7 +489,7 @@ def _custody(evidence: ClipEvidence) -> str:
         ("Digest of the profile's extractor", profile.extractor.digest if profile.extractor else _NOT_KNOWN),
         ("Options", _options(evidence.options)),
     ]
-    rows += [(name, version) for name, version in evidence.environment.items()]
+    rows.append(("Versions and machine", _options(evidence.environment)))
     times = [(f"{_capital(name)}, UTC", when) for name, when in evidence.times_utc.items()]
     return table("What was looked at, with what, and when", (), [*rows, *times])
 

@@ -35,7 +35,7 @@ STYLE = """
 .chart .small { font-size: 12px; }
 .chart .end { text-anchor: end; }
 .chart .middle { text-anchor: middle; }
-.key { display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem; padding: 0; margin: 0.4rem 0; list-style: none; font-size: 0.92rem; }
+.key { display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem; padding: 0; margin: 0.4rem 0; list-style: none; font-size: 0.92em; }
 .key svg { width: 1.5rem; height: 1rem; vertical-align: -0.12rem; }
 """  # noqa: E501
 

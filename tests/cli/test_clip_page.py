@@ -138,7 +138,7 @@ def test_the_answer_comes_first_in_one_sentence_with_what_it_does_not_mean(evide
 def test_each_verdict_has_its_own_words(evidence, verdict):
     said = Page(page(evidence(result=verification(verdict)))).said
     assert verdict.value.capitalize() in said
-    assert ("nothing follows from it" in said) is (verdict is Verdict.INCONCLUSIVE)
+    assert ("not half a suspicion" in said) is (verdict is Verdict.INCONCLUSIVE)
     assert ("That the words, the voice or the face are genuine" in said) is (verdict is Verdict.AUTHENTIC)
 
 
