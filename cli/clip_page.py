@@ -21,6 +21,8 @@ from .page import counted, document, section, table, text
 from .score_chart import letters, shown_rows, timecode
 
 _NOT_KNOWN = "not known"
+_MOST_PRINTED = 90
+"""Rows up to which the table of windows is printed too: two minutes of them fill a sheet or two."""
 _STYLE = """
 :root { --for: #0072b2; --against: #c04a00; --open: #6b5b00; --band: #f3e6b3; }
 @media (prefers-color-scheme: dark) {
@@ -65,8 +67,8 @@ summary { cursor: pointer; padding: 0.3rem 0; font-weight: 600; }
   .chart { min-width: 0; }
   .moments { grid-template-columns: repeat(3, 1fr); }
   .play { display: none; }
-  details::details-content { content-visibility: visible; block-size: auto; }
-  details summary { list-style: none; }
+  details.short::details-content { content-visibility: visible; block-size: auto; }
+  details.short summary { list-style: none; }
   table { font-size: 8.5pt; }
 }
 """
@@ -195,12 +197,13 @@ def _scores(evidence: ClipEvidence) -> str:
     )
     if result.n_windows_rejected:
         said += f" {counted(result.n_windows_rejected, 'window')} showed too little of the upper body to be scored."
+    printed = "short" if len(rows) <= _MOST_PRINTED else "long"
     thinned = "" if len(rows) == len(scores) else f" ({len(rows)} of {len(scores)}; all of them are in the JSON file)"
     return "\n".join(
         [
             f"<p>{text(said)}</p>",
             f'<div class="drawing">\n{score_chart.chart(evidence)}\n</div>',
-            f"<details>\n<summary>Every window in a table{thinned}</summary>",
+            f'<details class="{printed}">\n<summary>Every window in a table{thinned}</summary>',
             table(
                 f"Score of each window; above {VOTE_THRESHOLD:g} it votes for {result.person}",
                 ("Window", "Score", "Vote"),
@@ -282,7 +285,7 @@ def _why(evidence: ClipEvidence) -> str:
                 else []
             ),
             *(["<h3>The check</h3>", "<ul>", *checks, "</ul>"] if checks else []),
-            "<details>\n<summary>How this was measured, and every part and pair</summary>",
+            '<details class="short">\n<summary>How this was measured, and every part and pair</summary>',
             f"<p>{text(_method(explanation, person))}</p>",
             table(
                 "Parts: mean scores, 0 to 1, higher = more like the person",
