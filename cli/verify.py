@@ -57,6 +57,7 @@ The answer is authentic, fake or inconclusive, or the clip is not analysed and t
 \b
 Example:
   poseauth verify clip.mp4 --person obama
+  poseauth verify clip.mp4 --person obama --report clip.html
   poseauth verify speeches/ --person obama --output results.csv
   find . -name '*.mp4' | poseauth verify - --person obama --json
 
@@ -67,6 +68,11 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
 @person_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of results instead of text.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write results to .csv or .jsonl.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Also write a page with the evidence and JSON beside it: an .html file for one clip, a folder for several.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice([verdict.value for verdict in Verdict]),
@@ -93,6 +99,7 @@ def verify(
     person: str,
     as_json: bool,
     output: Path | None,
+    report: Path | None,
     fail_on: str | None,
     min_seconds: float | None,
     extractor: str | None,
@@ -120,6 +127,19 @@ def verify(
     paths, results = _with_stdin(sources), list[Verification]()
     if not paths:
         raise click.UsageError("there is no path on stdin")
+    pages = None
+    if report is not None:
+        from .clip_report import ClipReports
+
+        told: dict[str, Any] = {
+            "min_seconds": min_seconds,
+            "extractor": extractor,
+            "any_extractor": any_extractor,
+            "track": track,
+            "box": box,
+            **reader_options,
+        }
+        pages = ClipReports(report, paths, recursive=recursive, store=store, stored=stored, scorer=scorer, told=told)
     with _table(output, signature) as write:
         for path, read in read_each(reader, paths, whom(track, box), recursive=recursive):
             source = encodable(str(path))
@@ -137,6 +157,8 @@ def verify(
                     )
             results.append(result)
             _say(result, write, as_json=as_json)
+            if pages:
+                pages.add(path, None if isinstance(read, PoseAuthError) else read, result)
     reader.close()
     if as_json:
         plain = [_plain(result, signature) for result in results]

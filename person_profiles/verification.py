@@ -25,7 +25,7 @@ from poseauth.keypoints import KeypointSequence
 from poseauth.models import choose_device, score_windows
 from poseauth.report import Verification, caveats_of
 from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
-from poseauth.windows import WINDOW_S, Windows, cut_windows, find_segments
+from poseauth.windows import WINDOW_S, SomeWindows, Windows, cut_windows, find_segments
 
 MUCH_LEFT_OUT = 0.2
 """Share of a clip's windows in which nobody moves, beyond which every answer says so."""
@@ -116,6 +116,24 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     # What held-out clips tell of scores holds for the sides from which they were seen.
     likelihood = None if turned else calibrated.clips.of_clip(float(raw.mean()))
     return ScoredClip(windows, evidence, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood, turned)
+
+
+def window_votes(windows: SomeWindows, profile: Profile, scorer: WindowScorer) -> Float64Array:
+    """P(the person) of windows [shape=(N,)], 0 to 1, as `score_clip` gives them in `votes`."""
+    if profile.calibrated is None:
+        return score_windows(scorer.network, windows).astype(np.float64)
+    return np.asarray(1 / (1 + np.exp(-profile.calibrated.windows(scorer(windows)))))
+
+
+def undecided_votes(profile: Profile) -> tuple[float, float] | None:
+    """Between which votes, 0 to 1, a clip is undecided if all its windows score alike; None where nobody knows."""
+    calibrated = profile.calibrated
+    if calibrated is None or calibrated.clips.line.slope <= 0:
+        return None
+    clips, half = calibrated.clips.line, calibrated.clips.undecided * np.log(10.0)
+    raw = (np.array([-half, half]) - clips.intercept) / clips.slope
+    low, high = 1 / (1 + np.exp(-calibrated.windows(raw)))
+    return float(low), float(high)
 
 
 def usual_limits(profile: Profile) -> EvidenceLimits:

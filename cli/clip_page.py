@@ -1,0 +1,541 @@
+"""The page of one verified clip: the answer, its evidence and its chain of custody, to read, print and file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from poseauth import __version__
+from poseauth.calibration import LikelihoodRatio
+from poseauth.decision import VOTE_THRESHOLD, Verdict
+from poseauth.explanation import LEAST_EFFECT, Explanation, Part, Relation
+from poseauth.keypoint_files import provenance_as_dict
+from poseauth.metrics import Estimate
+from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
+from poseauth.windows import WINDOW_S
+
+from . import score_chart
+from .clip_evidence import ClipEvidence, Moment, Quality
+from .page import counted, document, section, table, text
+from .score_chart import letters, shown_rows, timecode
+
+_NOT_KNOWN = "not known"
+_MOST_PRINTED = 90
+"""Rows up to which the table of windows is printed too: two minutes of them fill a sheet or two."""
+_STYLE = """
+:root { --for: #0072b2; --against: #c04a00; --open: #6b5b00; --band: #f3e6b3; }
+@media (prefers-color-scheme: dark) {
+  :root { --for: #56b4e9; --against: #ff9a4d; --open: #e6c84a; --band: #463f1f; }
+}
+body { max-width: 60rem; }
+h1 { font-size: 1.25em; font-weight: 600; overflow-wrap: anywhere; margin: 0.6rem 0; }
+h2 { margin: 2.2rem 0 0.4rem; font-size: 1.25em; border-bottom: 1px solid var(--line); padding-bottom: 0.2rem; }
+h3 { font-size: 1em; margin: 1.2rem 0 0.3rem; }
+p, li, dd { max-width: 46rem; overflow-wrap: anywhere; }
+.answer { border-left: 0.5rem solid var(--tone); padding: 0.4rem 0 0.4rem 1rem; }
+.answer .verdict { font-size: 2em; font-weight: 700; line-height: 1.15; color: var(--tone); margin: 0; }
+.answer .lead { margin: 0.2rem 0 0; }
+.authentic { --tone: var(--for); } .fake { --tone: var(--against); }
+.inconclusive { --tone: var(--open); } .unanalysed { --tone: var(--line); }
+.unanalysed .verdict { color: var(--ink); }
+.means { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 2rem; }
+.copy { background: var(--soft); border: 1px solid var(--line); border-radius: 0.3rem; padding: 0.7rem 0.9rem;
+  user-select: all; max-width: none; }
+.moments { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; margin: 0 0 1rem;
+  padding: 0; list-style: none; }
+figure { margin: 0; }
+figure img { width: 100%; height: auto; display: block; border-bottom: 0.3rem solid var(--tone); }
+figure a { color: inherit; }
+figure a:focus-visible { outline: 3px solid var(--tone); outline-offset: 2px; }
+figcaption { font-size: 0.95em; padding-top: 0.25rem; font-variant-numeric: tabular-nums; }
+.play { font-weight: 600; }
+.parts { padding: 0; list-style: none; }
+.parts li { border-left: 0.3rem solid var(--tone); padding: 0.1rem 0 0.1rem 0.8rem; margin: 0.6rem 0; }
+.parts b { color: var(--tone); }
+.pro { --tone: var(--for); } .contra { --tone: var(--against); }
+.note { font-size: 0.95em; }
+summary { cursor: pointer; padding: 0.3rem 0; font-weight: 600; }
+.wide table { max-width: 100%; }
+@media print {
+  :root { --for: #005a8c; --against: #9a3b00; --open: #5a4d00; --band: #f3e6b3; }
+  h2 { margin-top: 1.2rem; }
+  h3, caption { break-after: avoid; }
+  figure, .answer, .copy, .parts li, .drawing { break-inside: avoid; }
+  th, td { padding: 0.12rem 0.4rem; }
+  table { margin-bottom: 0.8rem; }
+  .chart { min-width: 0; }
+  .moments { grid-template-columns: repeat(3, 1fr); }
+  .play { display: none; }
+  details.short::details-content { content-visibility: visible; block-size: auto; }
+  details.short summary { list-style: none; }
+  table { font-size: 8.5pt; }
+}
+"""
+_ANSWERS = {
+    Verdict.AUTHENTIC: "Authentic",
+    Verdict.FAKE: "Fake",
+    Verdict.INCONCLUSIVE: "Inconclusive",
+}
+_MEANS = {
+    Verdict.AUTHENTIC: "Head, shoulders and arms move here as in the videos that {person}'s profile was learnt from: "
+    "the vote of the windows and the likelihood ratio of the whole clip both say so.",
+    Verdict.FAKE: "Head, shoulders and arms do not move here as in the videos that {person}'s profile was learnt "
+    "from: somebody else moves here, or {person} moves as never in those videos.",
+    Verdict.INCONCLUSIVE: "The evidence does not suffice for an answer either way.",
+    None: "There is no answer: the clip could not be analysed.",
+}
+_DOES_NOT_MEAN = {
+    Verdict.AUTHENTIC: "That the words, the voice or the face are genuine. ",
+    Verdict.FAKE: "How the footage was made, or that anybody meant to deceive: another camera angle or another setting "
+    "than in those videos is another movement too. ",
+    Verdict.INCONCLUSIVE: "Anything for the clip or against it: an inconclusive answer is not half a suspicion. ",
+    None: "Anything about the clip, for it or against it. ",
+}
+
+
+def page(evidence: ClipEvidence) -> str:
+    """The clip as a page of HTML: no script, nothing from elsewhere, its pictures inside.
+
+    Parameters
+    ----------
+    evidence : ClipEvidence
+        From `gather`.
+    """
+    result = evidence.result
+    analysed = result.verdict is not None
+    sections = [
+        section("meaning", "What this means", _meaning(evidence)),
+        *([section("scores", "The score over time", _scores(evidence))] if analysed else []),
+        *([section("moments", "The strongest moments", _moments(evidence))] if analysed else []),
+        *([section("why", "Why", _why(evidence))] if analysed else []),
+        section("sure", "How sure", _how_sure(evidence)),
+        section("custody", "Chain of custody", _custody(evidence)),
+    ]
+    title = f"{evidence.clip.name}: {_ANSWERS[result.verdict].lower() if result.verdict else 'not analysed'}"
+    return document(
+        f"{title} ({result.person})",
+        _answer(evidence),
+        sections,
+        f"<p>poseauth {text(__version__)}, {text(evidence.times_utc.get('finished', ''))}. {text(SCOPE)} Not examined: "
+        f"{text(', '.join(NOT_EXAMINED))}.</p>",
+        style=score_chart.STYLE + _STYLE,
+    )
+
+
+def _answer(evidence: ClipEvidence) -> str:
+    result = evidence.result
+    kind = result.verdict.value if result.verdict else "unanalysed"
+    word = _ANSWERS[result.verdict] if result.verdict else "Not analysed"
+    said = sentence(result) if result.verdict else "; ".join(result.reasons)
+    return (
+        f"<h1>{text(evidence.clip.name)}, held against {text(result.person)}</h1>\n"
+        f'<div class="answer {kind}">\n<p class="verdict">{word}</p>\n'
+        f'<p class="lead">{text(_capital(said))}.</p>\n</div>'
+    )
+
+
+def _meaning(evidence: ClipEvidence) -> str:
+    result = evidence.result
+    verdict = result.verdict
+    reasons = [f"<li>{text(_capital(reason))}.</li>" for reason in result.reasons] if verdict else []
+    return "\n".join(
+        [
+            '<div class="means">',
+            f"<div><h3>It says</h3><p>{text(_MEANS[verdict].format(person=result.person))}</p></div>",
+            f"<div><h3>It does not say</h3><p>{text(_DOES_NOT_MEAN[verdict] + SCOPE)} "
+            f"Not examined: {text(', '.join(NOT_EXAMINED))}.</p></div>",
+            "</div>",
+            *(["<h3>Because</h3>", "<ul>", *reasons, "</ul>"] if reasons else []),
+            "<h3>To copy into an article</h3>",
+            f'<p class="copy">{text(_line_to_copy(evidence))}</p>',
+        ]
+    )
+
+
+def _line_to_copy(evidence: ClipEvidence) -> str:
+    result, clip = evidence.result, evidence.clip
+    digest = f" (SHA-256 {clip.sha256[:16]}…)" if clip.sha256 else ""
+    n_own = sum(video.role == "genuine" for video in evidence.profile.videos)
+    head = (
+        f"The program poseauth {__version__} compared the body movement in {clip.name}{digest} with that in "
+        f"{counted(n_own, 'video')} of {result.person}"
+    )
+    examined = f"It examined body movement only, not {_listed(NOT_EXAMINED, 'or')}."
+    if result.decision is None:
+        return (
+            f"The program poseauth {__version__} could not analyse the body movement in {clip.name}{digest}; nothing "
+            "follows from that for the clip or against it."
+        )
+    ratio = result.decision.likelihood
+    strength = f" ({in_words(ratio.log10_lr, result.person)}; {_odds(ratio.log10_lr)})" if ratio else ""
+    found = {
+        Verdict.AUTHENTIC: f" and found it consistent with them{strength}.",
+        Verdict.FAKE: f" and found it not consistent with them{strength}. It does not say how the footage was made.",
+        Verdict.INCONCLUSIVE: " and found too little to decide either way.",
+    }
+    return f"{head}{found[result.decision.verdict]} {examined}"
+
+
+def _scores(evidence: ClipEvidence) -> str:
+    result = evidence.result
+    if result.window_scores is None or result.window_start_s is None or result.decision is None:
+        return ""
+    decision, starts, scores = result.decision, result.window_start_s.tolist(), result.window_scores.tolist()
+    rows = [
+        (
+            f"{timecode(starts[row])} to {timecode(starts[row] + WINDOW_S)}",
+            f"{scores[row]:.2f}",
+            "for" if scores[row] > VOTE_THRESHOLD else "against",
+        )
+        for row in shown_rows(len(scores))
+    ]
+    said = (
+        f"{decision.n_authentic_votes} of {counted(len(scores), 'window')} of {WINDOW_S:g} s vote for {result.person}; "
+        f"mean score {decision.mean_score:.2f} on a scale from 0 to 1, higher = more like {result.person}. "
+        f"{decision.seconds_analysed:.1f} s lie in such windows, which overlap."
+    )
+    if result.n_windows_rejected:
+        said += f" {counted(result.n_windows_rejected, 'window')} showed too little of the upper body to be scored."
+    printed = "short" if len(rows) <= _MOST_PRINTED else "long"
+    thinned = "" if len(rows) == len(scores) else f" ({len(rows)} of {len(scores)}; all of them are in the JSON file)"
+    return "\n".join(
+        [
+            f"<p>{text(said)}</p>",
+            f'<div class="drawing">\n{score_chart.chart(evidence)}\n</div>',
+            f'<details class="{printed}">\n<summary>Every window in a table{thinned}</summary>',
+            table(
+                f"Score of each window; above {VOTE_THRESHOLD:g} it votes for {result.person}",
+                ("Window", "Score", "Vote"),
+                rows,
+            ),
+            "</details>",
+        ]
+    )
+
+
+def _moments(evidence: ClipEvidence) -> str:
+    named = list(zip(letters(len(evidence.moments)), evidence.moments, strict=True))
+    person = evidence.result.person
+    parts = [
+        '<p class="note">The windows that score highest and lowest and share no time with one another. On them the '
+        "keypoints that were found: the person's right in orange, their left in blue."
+        + (" A picture opens the clip at that moment, where it stands beside this page." if evidence.link else "")
+        + "</p>"
+    ]
+    for kind, title, is_for in (
+        ("pro", f"Most like {person}", True),
+        ("contra", f"Least like {person}", False),
+    ):
+        some = [_figure(evidence, letter, moment) for letter, moment in named if moment.is_for is is_for]
+        parts.append(f"<h3>{text(title)}</h3>")
+        none = "No window votes for them." if is_for else "No window votes against them."
+        parts.append(f'<ul class="moments {kind}">\n' + "\n".join(some) + "\n</ul>" if some else f"<p>{none}</p>")
+    return "\n".join(parts)
+
+
+def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
+    span = f"{timecode(moment.span.start_s)} to {timecode(moment.span.end_s)}"
+    shown = f"The skeleton of the person followed, at {timecode(moment.picture_s)} of the clip."
+    data = base64.b64encode(moment.jpeg).decode("ascii")
+    image = f'<img alt="{text(shown)}" src="data:image/jpeg;base64,{data}">'
+    words = f"<b>{letter}</b> {span}, score {moment.score:.2f}"
+    if evidence.link is not None:
+        place = f"{evidence.link}#t={moment.span.start_s:.1f},{moment.span.end_s:.1f}"
+        image = f'<a href="{text(place)}" aria-label="Play {letter}, {span}">{image}</a>'
+        words += f' <a class="play" href="{text(place)}">▶ play</a>'
+    return f"<li><figure>{image}<figcaption>{words}</figcaption></figure></li>"
+
+
+def _why(evidence: ClipEvidence) -> str:
+    explanation, person = evidence.explanation, evidence.result.person
+    if explanation is None:
+        return f"<p>Not looked into: {text(evidence.unexplained)}.</p>"
+    told = [_told_against(part, person, explanation.score) for part in explanation.parts_against]
+    told += [_told_for(part, person, explanation.score) for part in explanation.parts_for]
+    items = [f'<li class="{"contra" if "unlike" in words else "pro"}">{words}</li>' for words in told]
+    checks = [
+        f"<li>{text(words)}</li>"
+        for words in (
+            _checked(explanation, person, explanation.parts_against, explanation.score_without_against, "lower"),
+            _checked(explanation, person, explanation.parts_for, explanation.score_without_for, "raise"),
+        )
+        if words
+    ]
+    n_all = 0 if evidence.result.window_scores is None else len(evidence.result.window_scores)
+    looked_at = (
+        f"<p>Looked at in {explanation.n_windows} of {n_all} windows, evenly spread, whose mean score is "
+        f"{explanation.score:.2f}.</p>"
+    )
+    relations = [words for relation in explanation.relations if (words := _told_relation(relation, person))]
+    return "\n".join(
+        [
+            *([looked_at] if explanation.n_windows < n_all else []),
+            '<ul class="parts">' + "".join(items) + "</ul>"
+            if items
+            else "<p>No single part changes the score by more than a little.</p>",
+            *(
+                [
+                    "<h3>What goes together</h3>",
+                    "<ul>",
+                    *(f"<li>{text(words)}</li>" for words in relations),
+                    "</ul>",
+                ]
+                if relations
+                else []
+            ),
+            *(["<h3>The check</h3>", "<ul>", *checks, "</ul>"] if checks else []),
+            '<details class="short">\n<summary>How this was measured, and every part and pair</summary>',
+            f"<p>{text(_method(explanation, person))}</p>",
+            table(
+                "Parts: mean scores, 0 to 1, higher = more like the person",
+                (
+                    "Part", "Effect on the score", f"Clip with {person}'s own part", f"{person}'s videos with it",
+                    f"{person}'s videos with their own", "Same sign in both halves of the clip",
+                ),
+                [_part_row(part) for part in explanation.parts],
+            ),
+            table(
+                "Pairs: what it adds to the score that the two come from one moment and not from two",
+                ("Pair", "In the clip", f"In {person}'s own videos"),
+                [(f"{pair.first} and {pair.second}", f"{pair.effect:+.2f}", f"{pair.usual:+.2f}")
+                 for pair in explanation.relations],
+            ) if explanation.relations else "<p>One window alone does not tell what goes together.</p>",
+            "</details>",
+        ]
+    )  # fmt: skip
+
+
+def _told_against(part: Part, person: str, score: float) -> str:
+    name = text(person)
+    doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
+    return (
+        f"<b>The {part.name}</b> moved unlike {name}: in place of {name}'s own in the enrolled videos "
+        f"it takes the score of those from {part.score_usual:.2f} to {part.score_put_in:.2f}, and with {name}'s "
+        f"own in its place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
+    )
+
+
+def _told_for(part: Part, person: str, score: float) -> str:
+    doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
+    name = text(person)
+    if score - part.score_without >= part.score_put_in - part.score_usual:
+        found = (
+            f"with {name}'s own of other moments in its place, out of time with the rest, the score of the clip goes "
+            f"from {score:.2f} to {part.score_without:.2f}"
+        )
+    else:
+        found = (
+            f"in place of {name}'s own in the enrolled videos it takes the score of those from {part.score_usual:.2f} "
+            f"to {part.score_put_in:.2f}"
+        )
+    return f"<b>The {part.name}</b> moved like {name}: {found}.{doubt}"
+
+
+def _told_relation(relation: Relation, person: str) -> str:
+    difference = relation.effect - relation.usual
+    if abs(difference) < LEAST_EFFECT:
+        return ""
+    less = "less" if difference < 0 else "more"
+    return (
+        f"{_capital(relation.first)} and {relation.second}: that they move as they do at the same time speaks {less} "
+        f"for {person} than in {person}'s own videos ({relation.effect:+.2f} of the score here, {relation.usual:+.2f} "
+        "there)."
+    )
+
+
+def _checked(explanation: Explanation, person: str, parts: Sequence[Part], without: float | None, what: str) -> str:
+    if without is None:
+        return ""
+    held = explanation.holds_against if what == "lower" else explanation.holds_for
+    verb = "rises" if without > explanation.score else "falls"
+    outcome = "as it must" if held else "so that this explanation does not hold"
+    names = _listed([part.name for part in parts])
+    return (
+        f"With all that was said to {what} the score ({names}) exchanged at once for {person}'s own, it {verb} from "
+        f"{explanation.score:.2f} to {without:.2f}, {outcome}."
+    )
+
+
+def _method(explanation: Explanation, person: str) -> str:
+    return (
+        f"By exchange, on the profile's own scorer: in {counted(explanation.n_windows, 'window')} of the clip the "
+        f"course of one part at a time was replaced by that of other moments of {person}'s enrolled videos, and the "
+        "clip's part was put into those videos. A part's effect is the mean of both changes; an elbow is seen from its "
+        "shoulder, a wrist from its elbow. Where it says that parts go together, both came from one moment, against "
+        f"the same two from different moments. {person}'s own windows score {explanation.score_person:.2f}: the "
+        "profile was learnt from them. This tells what the scorer went by. It does not tell what caused it, and a part "
+        "that counts for nothing there can still be odd."
+    )
+
+
+def _part_row(part: Part) -> tuple[str, ...]:
+    held = {True: "yes", False: "no", None: _NOT_KNOWN}[part.held]
+    numbers = (part.score_without, part.score_put_in, part.score_usual)
+    return (part.name, f"{part.effect:+.2f}", *(f"{value:.2f}" for value in numbers), held)
+
+
+def _how_sure(evidence: ClipEvidence) -> str:
+    result = evidence.result
+    ratio = result.decision.likelihood if result.decision else None
+    rows = [*(_ratio_rows(ratio, result) if ratio else []), *_test_rows(evidence)]
+    parts = [table("The evidence, and how often this profile errs", (), rows)] if rows else []
+    parts.append(table("What there was to see", (), _seen_rows(result, evidence.quality)))
+    if result.caveats:
+        parts += ["<h3>To bear in mind</h3>", "<ul>"]
+        parts += [f"<li>{text(_capital(caveat))}.</li>" for caveat in result.caveats]
+        parts.append("</ul>")
+    if ratio:
+        propositions = [words.format(person=result.person) for words in PROPOSITIONS]
+        parts.append(
+            f'<p class="note">{text(f"A likelihood ratio says how much better the movement fits “{propositions[0]}” than “{propositions[1]}”. Factor and words: {verbal_scale()}.")}</p>'  # noqa: E501
+        )
+    return "\n".join(parts)
+
+
+def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str, str]]:
+    return [
+        ("Likelihood ratio", f"{_odds(ratio.log10_lr)}: {in_words(ratio.log10_lr, result.person)}"),
+        ("95 % interval", _interval(ratio)),
+        ("As log10", f"{ratio.log10_lr:+.2f} ({ratio.low:+.2f} to {ratio.high:+.2f})"),
+        (
+            "What this profile can support",
+            f"{_odds(ratio.lower_bound)} to {_odds(ratio.upper_bound)}; nothing is decided below a factor of "
+            f"{10**ratio.undecided:.1f}",
+        ),
+    ]
+
+
+def _interval(ratio: LikelihoodRatio) -> str:
+    if ratio.low == ratio.high:
+        return "none: all of it lies at the limit of what this profile can support"
+    return f"{_odds(ratio.low)} to {_odds(ratio.high)}"
+
+
+def _test_rows(evidence: ClipEvidence) -> list[tuple[str, str]]:
+    result, profile, test = evidence.result, evidence.profile, evidence.profile.self_test
+    rows = [("The profile", f"{profile.seconds_genuine:.0f} s of {result.person}, made {profile.created}")]
+    rows += [("Weak", weakness) for weakness in profile.weaknesses]
+    if test is None:
+        return [*rows, ("Its own test", "none: nobody knows how often it errs")]
+    return [
+        *rows,
+        (
+            "Taken for somebody else",
+            f"{test.n_genuine_against} of {counted(test.n_genuine_clips, 'clip')} of {result.person}, each left out "
+            "of learning",
+        ),
+        (
+            f"Taken for {result.person}",
+            f"{test.n_other_for} of {counted(test.n_other_clips, 'clip')} of {test.n_other_people} others, likewise",
+        ),
+        ("Undecided", f"{test.n_undecided} of those {test.n_genuine_clips + test.n_other_clips}"),
+        ("Equal error rate", _estimate(test.eer, share=True)),
+        ("AUC (1 = told apart always, 0.5 = never)", _estimate(test.auc)),
+        ("Hardest to tell apart", f"{test.hardest_other} (AUC {test.hardest_auc:.2f})"),
+    ]
+
+
+def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str, str]]:
+    source, seconds = result.provenance, result.decision.seconds_analysed if result.decision else 0.0
+    length = f" of {quality.duration_s:.1f} s" if quality else ""
+    rows = [("Usable video", f"{seconds:.1f} s{length}")]
+    for n, why in ((result.n_windows_still, "nobody moves"), (result.n_windows_repeated, "the clip repeats itself")):
+        if n:
+            rows.append(("Left out", f"{n} windows in which {why}"))
+    if quality:
+        size = f"{quality.width} by {quality.height} px" if quality.width and quality.height else _NOT_KNOWN
+        rate = _NOT_KNOWN if quality.frames_per_s is None else f"{quality.frames_per_s:.1f} a second looked at"
+        torso = _NOT_KNOWN if quality.torso_px is None else f"{quality.torso_px:.0f} px shoulder width and neck to nose"
+        rows += [
+            ("Picture", size),
+            ("Frames", rate),
+            ("Size of the person", torso),
+            ("Seen in the frames", ", ".join(f"{name} {100 * share:.0f} %" for name, share in quality.visible.items())),
+            ("Shots", str(quality.n_shots)),
+        ]
+    coverage = source.coverage if source else None
+    if coverage:
+        share = "" if coverage.fraction is None else f" ({100 * coverage.fraction:.1f} %)"
+        promised = "an unknown number" if coverage.n_promised is None else str(coverage.n_promised)
+        told = f"{coverage.n_decoded} of {promised} frames decoded{share}"
+        rows.append(("Coverage", f"{told}; {coverage.broke_off}" if coverage.broke_off else told))
+    if source:
+        people = source.n_people_ignored
+        rows.append(
+            ("Other people in view", "not counted by this extractor" if people is None else f"{people} ignored")
+        )
+        if source.n_shots_ambiguous:
+            rows.append(("Shots left out", f"{source.n_shots_ambiguous} with two equally central people"))
+    return rows
+
+
+def _custody(evidence: ClipEvidence) -> str:
+    clip, profile, source = evidence.clip, evidence.profile, evidence.result.provenance
+    size = _NOT_KNOWN if clip.n_bytes is None else f"{clip.n_bytes:,} bytes"
+    rows = [
+        ("Clip", clip.name),
+        ("SHA-256 of the clip", clip.sha256 or _NOT_KNOWN),
+        ("Size", size),
+    ]
+    if source and source.source_sha256 and source.source_sha256 != clip.sha256:
+        rows.append(("Video its keypoints came from", f"{source.source_name}, SHA-256 {source.source_sha256}"))
+    if source:
+        extractor = source.extractor
+        rows.append(("Extractor", _NOT_KNOWN if extractor is None else f"{extractor.name} {extractor.version}"))
+        if extractor is not None:
+            rows += [
+                ("SHA-256 of its weights", extractor.weights_sha256.replace("+", ", ")),
+                ("Its options", _options(provenance_as_dict(source)["extractor"]["options"])),
+                ("Digest of all that", extractor.digest),
+            ]
+    rows += [
+        ("Profile", f"{profile.name}, made {profile.created} by poseauth {profile.poseauth_version}"),
+        ("Its signature", _capital(evidence.signature.sentence)),
+        ("SHA-256 of its profile.json", evidence.profile_sha256 or _NOT_KNOWN),
+        ("Digest of the profile's extractor", profile.extractor.digest if profile.extractor else _NOT_KNOWN),
+        ("Options", _options(evidence.options)),
+    ]
+    rows.append(("Versions and machine", _options(evidence.environment)))
+    times = [(f"{_capital(name)}, UTC", when) for name, when in evidence.times_utc.items()]
+    return table("What was looked at, with what, and when", (), [*rows, *times])
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    """What was chosen, by name; what was left to its default has no value and is left out."""
+    said = [f"{name} {_value(value)}" for name, value in options.items() if value is not None]
+    return ", ".join(said) or "none"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_options(value)})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _odds(log10_lr: float) -> str:
+    """A likelihood ratio as a factor and its side."""
+    if abs(log10_lr) < 0.005:
+        return "1 to 1"
+    factor = 10 ** abs(log10_lr)
+    number = f"{factor:,.0f}" if factor >= 100 else f"{factor:.1f}"
+    return f"{number} to 1 {'for' if log10_lr > 0 else 'against'}"
+
+
+def _estimate(estimate: Estimate, *, share: bool = False) -> str:
+    values = (estimate.value, estimate.low, estimate.high)
+    told = [_NOT_KNOWN if value is None else f"{100 * value:.1f} %" if share else f"{value:.2f}" for value in values]
+    interval = "" if estimate.low is None or estimate.value is None else f" (95 % interval {told[1]} to {told[2]})"
+    return f"{told[0]}{interval}"
+
+
+def _capital(words: str) -> str:
+    """With a capital, unless it begins with a name: a file's or a person's name stays as it is."""
+    first = words.split(" ", 1)[0]
+    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
+
+
+def _listed(names: Sequence[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

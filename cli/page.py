@@ -1,0 +1,115 @@
+"""What every page of poseauth is made of: one file of HTML that needs nothing else and in which nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from .reading import readable
+
+# Nothing may be fetched and nothing may run, whatever the values in a page hold.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --line: #b5b5b5; --soft: #f1f1f1; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8e8; --paper: #16181b; --line: #565b61; --soft: #23272c; }
+}
+body { margin: 0 auto; padding: 1rem 1.2rem 3rem; max-width: 72rem; color: var(--ink); background: var(--paper);
+  font: 1rem/1.5 system-ui, sans-serif; }
+.lead { font-size: 1.1rem; max-width: 60rem; }
+.wide { overflow-x: auto; }
+.wide:focus-visible { outline: 2px solid currentColor; }
+table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
+th, td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; }
+thead th { background: var(--soft); }
+tbody th { font-weight: 500; }
+td, tbody th { overflow-wrap: anywhere; min-width: 4rem; }
+"""
+# After what a page adds of its own, which it has to override.
+_PRINTED = """
+@media print {
+  :root { --ink: #000000; --paper: #ffffff; --line: #777777; --soft: #eeeeee; color-scheme: light; }
+  body { max-width: none; padding: 0; font-size: 9.5pt; }
+  .wide { overflow: visible; }
+  thead { display: table-header-group; }
+  tr, img { break-inside: avoid; }
+  h2 { break-after: avoid; }
+}
+"""
+
+
+def document(title: str, header: str, sections: Iterable[str], footer: str, *, style: str, policy: str = "") -> str:
+    """A whole page.
+
+    Parameters
+    ----------
+    title : str
+        Text; escaped here.
+    header, footer : str
+        HTML.
+    sections : iterable of str
+        HTML, from `section`.
+    style : str
+        CSS on top of what all pages share.
+    policy : str
+        Directives on top of the policy that nothing is fetched and nothing runs.
+    """
+    allowed = f"{_POLICY}; {policy}" if policy else _POLICY
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{allowed}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{text(title)}</title>",
+            f"<style>{_STYLE}{style}{_PRINTED}</style>",
+            "</head>",
+            "<body>",
+            f"<header>\n{header}\n</header>",
+            "<main>",
+            *sections,
+            "</main>",
+            f"<footer>{footer}</footer>",
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def section(name: str, title: str, content: str) -> str:
+    """A part of the page with a heading that names it; `content` is HTML."""
+    return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{text(title)}</h2>\n{content}\n</section>'
+
+
+def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column names the rows; without `columns` it has no head. Cells are text, escaped here."""
+    head = "".join(f'<th scope="col">{text(column)}</th>' for column in columns)
+    body = [
+        f'<tr><th scope="row">{text(first)}</th>{"".join(f"<td>{text(cell)}</td>" for cell in others)}</tr>'
+        for first, *others in rows
+    ]
+    # A table wider than the screen is scrolled inside its own region, by keyboard too.
+    return "\n".join(
+        [
+            f'<div class="wide" role="region" aria-label="{text(caption)}" tabindex="0">',
+            f"<table>\n<caption>{text(caption)}</caption>",
+            *([f"<thead><tr>{head}</tr></thead>"] if columns else []),
+            "<tbody>",
+            *body,
+            "</tbody>\n</table>\n</div>",
+        ]
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 clip, 2 clips."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def text(words: str) -> str:
+    """Text for any place in the page: a table's cells may hold markup and control codes."""
+    return escape(readable(words))

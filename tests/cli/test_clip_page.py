@@ -1,0 +1,431 @@
+"""The page of a verified clip: what it says, that nothing comes from elsewhere, and that two runs agree."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+
+from cli.clip_evidence import ClipEvidence, InputFile, Moment, Quality, Span, evidence_as_dict
+from cli.clip_page import page
+from cli.score_chart import chart, shown_rows, timecode
+from keypoint_extractors.drawing.rendering import render_video
+from person_profiles.signature import SignatureStatus
+from poseauth.calibration import LikelihoodRatio
+from poseauth.decision import Decision, Verdict
+from poseauth.explanation import Explanation, Part, Relation
+from poseauth.keypoint_files import read_keypoints, write_keypoints
+from poseauth.keypoints import Coverage, ExtractorFingerprint, Provenance, keypoint_sequence
+from poseauth.metrics import Estimate
+from poseauth.report import Verification, not_analysed
+
+VOID = {"meta", "img", "br", "path", "line", "rect"}
+PERSON = "Ada"
+EXTRACTOR = ExtractorFingerprint("yolo", "8.4", "ab" * 32, {"imgsz": 640})
+PARTS = (
+    Part("head", -0.2, 0.5, 0.3, 0.6, True),
+    Part("left wrist", -0.05, 0.35, 0.7, 0.75, False),
+    Part("shoulders", 0.1, 0.15, 0.65, 0.6, True),
+    Part("right elbow", 0.0, 0.3, 0.7, 0.7, None),
+)
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, what is said outside the style, and table rows by caption."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.tables, self.said, self._open, self._rows = [], {}, "", [], []
+        self.feed(text)
+        assert not self._open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "table":
+            self._rows = []
+        elif tag == "tr":
+            self._rows.append([])
+        elif tag in ("th", "td"):
+            self._rows[-1].append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        inside = self._open[-1] if self._open else ""
+        if inside == "caption":
+            self.tables[data] = self._rows
+        elif inside in ("th", "td"):
+            self._rows[-1][-1] += data
+        if inside != "style":
+            self.said += data
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def table(self, caption):
+        return next(rows for name, rows in self.tables.items() if name.startswith(caption))
+
+    def facts(self, caption):
+        return dict(self.table(caption))
+
+
+@pytest.fixture(scope="module")
+def profile(enrolled_home):
+    from person_profiles.store import ProfileStore
+
+    return ProfileStore(enrolled_home).load(PERSON)
+
+
+def verification(verdict=Verdict.FAKE, scores=(0.2, 0.3, 0.7), source="clip.mp4", person=PERSON, **changes):
+    ratio = LikelihoodRatio(-1.0, -1.5, -0.5, -2.0, 2.0, 0.3)
+    decision = Decision(verdict, 1, 2, 0.4, ratio, 7.0, ("1 of 3 windows of 5 s move like Ada",))
+    provenance = Provenance(source, "cd" * 32, 1280, 720, EXTRACTOR, Coverage(300, 270, 270, "it broke"), 2, 1)
+    return Verification(
+        source, person, "analysed", decision, provenance, np.array(scores), np.arange(len(scores)) * 1.0,
+        reasons=decision.reasons, caveats=("a caveat",), **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def evidence(profile):
+    def make(**changes):
+        entries = {
+            "result": verification(),
+            "clip": InputFile("clip.mp4", "ef" * 32, 1234567),
+            "link": "./clip.mp4",
+            "quality": Quality(1280, 720, 25.0, 9.0, 2, 200.0, {"head": 0.9, "wrists": 0.5}),
+            "shots": (Span(0.0, 6.0), Span(6.0, 9.0)),
+            "unscored": (Span(7.0, 9.0),),
+            "undecided": (0.4, 0.6),
+            "moments": (Moment(Span(2.0, 7.0), 0.7, 4.5, b"one"), Moment(Span(0.0, 5.0), 0.2, 2.5, b"two")),
+            "explanation": Explanation(
+                3, 0.3, 0.9, PARTS, (Relation("head", "left arm", 0.01, 0.08),), 0.2, 0.55
+            ),
+            "unexplained": "",
+            "profile": profile,
+            "profile_sha256": "12" * 32,
+            "options": {"device": "cpu", "min_seconds": None, "any_extractor": False},
+            "environment": {"poseauth": "1", "Python": "3"},
+            "signature": SignatureStatus("trusted", "abcd-ef01", "The Newsroom"),
+            "times_utc": {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:09+00:00"},
+        }  # fmt: skip
+        return ClipEvidence(**(entries | changes))
+
+    return make
+
+
+def test_the_answer_comes_first_in_one_sentence_with_what_it_does_not_mean(evidence):
+    head = Page(page(evidence())).said.split("The score over time")[0]
+    assert "Fake\nBody movement not consistent with Ada; nothing is said of how the footage was made." in head
+    assert "It does not say" in head
+    assert "A dub or a lip-sync laid over genuine footage keeps the genuine body" in head
+    assert "compared the body movement in clip.mp4 (SHA-256 efefefefefefefef…) with that in 4 videos of Ada" in head
+    assert "10.0 to 1 against" in head
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_each_verdict_has_its_own_words(evidence, verdict):
+    said = Page(page(evidence(result=verification(verdict)))).said
+    assert verdict.value.capitalize() in said
+    assert ("not half a suspicion" in said) is (verdict is Verdict.INCONCLUSIVE)
+    assert ("That the words, the voice or the face are genuine" in said) is (verdict is Verdict.AUTHENTIC)
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_runs(evidence):
+    text = page(evidence())
+    shown = Page(text)
+    assert {tag for tag, _ in shown.tags}.isdisjoint({"script", "link", "iframe", "object", "video", "base", "form"})
+    for _, attributes in shown.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("src", "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
+    assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
+    assert "url(" not in text
+    assert "@import" not in text
+    (policy,) = [meta["content"] for meta in shown.named("meta") if "http-equiv" in meta]
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_a_moment_is_a_picture_with_its_time_that_opens_the_clip_there(evidence):
+    shown = Page(page(evidence()))
+    assert [base64.b64decode(image["src"].split(",")[1]) for image in shown.named("img")] == [b"one", b"two"]
+    assert all(image["alt"] for image in shown.named("img"))
+    assert {link["href"] for link in shown.named("a")} == {"./clip.mp4#t=2.0,7.0", "./clip.mp4#t=0.0,5.0"}
+    assert "A 0:02 to 0:07, score 0.70" in shown.said
+    assert "B 0:00 to 0:05, score 0.20" in shown.said
+    assert not Page(page(evidence(link=None))).named("a")
+
+
+def test_the_drawing_has_a_mark_a_window_and_words_for_who_cannot_see_it(evidence):
+    drawn = Page(chart(evidence()))
+    marks = {path["class"]: path["d"] for path in drawn.named("path")[1:3]}
+    assert marks["for"].count("M") == 1
+    assert marks["against"].count("M") == 2
+    told = drawn.named("svg")[0]
+    assert told["role"] == "img"
+    assert told["aria-labelledby"].split() == [drawn.named("title")[0]["id"], drawn.named("desc")[0]["id"]]
+    assert "3 windows, of which 1 score above one half" in drawn.said
+    kinds = [rectangle["class"] for rectangle in drawn.named("rect")]
+    assert kinds == ["shot", "band", "unscored"]
+    assert len([line for line in drawn.named("line") if line["class"] == "cut"]) == 1
+
+
+def test_every_window_stands_in_a_table_of_its_own(evidence):
+    rows = Page(page(evidence())).table("Score of each window")
+    assert rows == [
+        ["Window", "Score", "Vote"],
+        ["0:00 to 0:05", "0.20", "against"],
+        ["0:01 to 0:06", "0.30", "against"],
+        ["0:02 to 0:07", "0.70", "for"],
+    ]
+
+
+def test_why_names_parts_with_their_numbers_and_says_whether_the_check_held(evidence):
+    said = Page(page(evidence())).said
+    assert "The head moved unlike Ada" in said
+    assert "from 0.60 to 0.30, and with Ada's own in its place the score of the clip goes from 0.30 to 0.50." in said
+    assert "The left wrist moved unlike Ada" in said
+    assert "0.35. The two halves of the clip do not agree on this." in said
+    assert "The shoulders moved like Ada" in said
+    assert "The right elbow moved" not in said
+    assert (
+        "lower the score (head and left wrist) exchanged at once for Ada's own, it rises from 0.30 to 0.55, as" in said
+    )
+    assert "Head and left arm: that they move as they do at the same time speaks less for Ada" in said
+    turned = Explanation(3, 0.3, 0.9, PARTS, (), None, 0.1)
+    assert "so that this explanation does not hold" in Page(page(evidence(explanation=turned))).said
+
+
+def test_without_an_explanation_the_page_says_why(evidence):
+    assert "Not looked into: no movement." in Page(page(evidence(explanation=None, unexplained="no movement"))).said
+
+
+def test_how_sure_holds_the_ratio_the_errors_and_what_there_was_to_see(evidence):
+    shown = Page(page(evidence()))
+    sure = shown.facts("The evidence")
+    assert sure["Likelihood ratio"].startswith("10.0 to 1 against: moderate support")
+    assert sure["95 % interval"] == "31.6 to 1 against to 3.2 to 1 against"
+    assert "of Ada, each left out of learning" in sure["Taken for somebody else"]
+    assert sure["Equal error rate"].endswith(")")
+    seen = shown.facts("What there was to see")
+    assert seen["Usable video"] == "7.0 s of 9.0 s"
+    assert seen["Picture"] == "1280 by 720 px"
+    assert seen["Frames"] == "25.0 a second looked at"
+    assert seen["Seen in the frames"] == "head 90 %, wrists 50 %"
+    assert seen["Coverage"] == "270 of 300 frames decoded (90.0 %); it broke"
+    assert seen["Other people in view"] == "2 ignored"
+    assert "A caveat." in shown.said
+
+
+def test_custody_names_every_digest_version_option_and_time(evidence):
+    rows = Page(page(evidence())).facts("What was looked at")
+    assert rows["SHA-256 of the clip"] == "ef" * 32
+    assert rows["Size"] == "1,234,567 bytes"
+    assert rows["Video its keypoints came from"] == f"clip.mp4, SHA-256 {'cd' * 32}"
+    assert rows["SHA-256 of its weights"] == "ab" * 32
+    assert rows["Digest of all that"] == EXTRACTOR.digest
+    assert rows["SHA-256 of its profile.json"] == "12" * 32
+    assert rows["Its signature"] == "Signed by The Newsroom, whose key is trusted here (abcd-ef01)"
+    assert rows["Options"] == "device cpu, any_extractor no"
+    assert rows["Started, UTC"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_windows_that_do_not_count_are_told(evidence):
+    result = replace(verification(Verdict.INCONCLUSIVE), n_windows_still=3, n_windows_repeated=2)
+    said = Page(page(evidence(result=result))).said
+    assert "3 windows in which nobody moves" in said
+    assert "2 windows in which the clip repeats itself" in said
+
+
+def test_what_a_name_holds_is_never_taken_for_markup_and_cannot_turn_the_text_round(evidence):
+    evil = "<script>alert('x')</script>\"&\u202e\x00"
+    result = verification(source=evil, person=evil, track_record=evil)
+    text = page(evidence(result=result, clip=InputFile(evil, None, None), options={evil: evil}))
+    assert "<script" not in text
+    assert "\u202e" not in text
+    assert "\x00" not in text
+    assert "<script>alert('x')</script>\"&\\u202e\\x00, held against" in Page(text).said
+
+
+def test_a_clip_that_was_not_analysed_has_a_page_with_its_reason_and_custody(evidence):
+    result = not_analysed("clip.mp4", PERSON, "4.0 s; 5 s are needed")
+    shown = Page(
+        page(evidence(result=result, moments=(), explanation=None, quality=None, link=None, undecided=None, shots=()))
+    )
+    assert "Not analysed\n4.0 s; 5 s are needed." in shown.said
+    assert "The score over time" not in shown.said
+    assert shown.facts("What was looked at")["SHA-256 of the clip"] == "ef" * 32
+
+
+def test_a_profile_that_was_never_tested_is_said_to_be_so(evidence, profile):
+    from dataclasses import replace
+
+    shown = Page(page(evidence(profile=replace(profile, self_test=None, weaknesses=("untested",)))))
+    assert shown.facts("The evidence")["Its own test"] == "none: nobody knows how often it errs"
+    assert shown.facts("The evidence")["Weak"] == "untested"
+    unknown = replace(profile.self_test, eer=Estimate(None, None, None))
+    shown = Page(page(evidence(profile=replace(profile, self_test=unknown))))
+    assert shown.facts("The evidence")["Equal error rate"] == "not known"
+
+
+def test_hours_of_video_stay_under_a_megabyte(evidence):
+    scores = np.random.default_rng(0).uniform(size=40_000)
+    result = verification(scores=scores)
+    text = page(evidence(result=result, moments=(), shots=(Span(0.0, 40_005.0),), unscored=()))
+    assert len(text.encode()) < 1_000_000
+    assert "of 40000; all of them are in the JSON file" in text
+    assert len(shown_rows(40_000)) <= 4000
+    assert len(shown_rows(8)) == 8
+
+
+def test_time_codes_have_hours_only_where_there_are_any():
+    assert [timecode(time_s) for time_s in (0, 5.99, 65, 3600, 36_065.5)] == [
+        "0:00",
+        "0:05",
+        "1:05",
+        "1:00:00",
+        "10:01:05",
+    ]
+
+
+def test_the_json_says_what_the_page_says(evidence):
+    plain = json.loads(json.dumps(evidence_as_dict(evidence()), allow_nan=False))
+    assert plain["report_schema_version"] == 1
+    assert plain["verification"]["verdict"] == "fake"
+    assert plain["custody"]["clip"] == {"name": "clip.mp4", "sha256": "ef" * 32, "bytes": 1234567}
+    assert plain["custody"]["profile"]["profile_json_sha256"] == "12" * 32
+    assert plain["explanation"]["parts"][0]["name"] == "head"
+    assert plain["explanation"]["holds_against"] is True
+    assert [moment["speaks"] for moment in plain["moments"]] == ["for", "against"]
+    assert plain["quality"]["frames_per_s_looked_at"] == 25.0
+
+
+def run(poseauth, home, *arguments):
+    return poseauth("verify", *arguments, "--person", PERSON, "--home", home)
+
+
+def test_verify_writes_a_page_and_its_json_and_two_runs_differ_in_the_times_alone(
+    poseauth, speeches, home, tmp_path, monkeypatch
+):
+    clip = speeches / "test-other.npz"
+    written = []
+    for number, moment in enumerate(("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")):
+        for module in ("cli.clip_report", "cli.clip_evidence"):
+            monkeypatch.setattr(f"{module}.utc_now", lambda moment=moment: moment)
+        target = tmp_path / str(number) / "clip.html"
+        assert run(poseauth, home, clip, "--report", target)[0] == 0
+        written.append((target.read_text(), json.loads(target.with_suffix(".json").read_text()), moment))
+    (first, plain, early), (second, again, late) = written
+    assert first != second
+    assert first.replace(early, late) == second
+    assert plain.pop("times_utc") == {"started": early, "finished": early}
+    assert again.pop("times_utc") == {"started": late, "finished": late}
+    assert plain == again
+    assert list((tmp_path / "0").iterdir()) != []
+    assert plain["custody"]["clip"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert plain["custody"]["clip"]["bytes"] == clip.stat().st_size
+    kept = next(home.glob("*/profile.json"))
+    assert plain["custody"]["profile"]["profile_json_sha256"] == hashlib.sha256(kept.read_bytes()).hexdigest()
+
+
+def test_keypoints_without_a_video_are_drawn_on_plain_ground_and_link_nowhere(poseauth, speeches, home, tmp_path):
+    run(poseauth, home, speeches / "test-ada.npz", "--report", tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text()
+    shown = Page(text)
+    assert 1 <= len(shown.named("img")) <= 6
+    assert not shown.named("a")
+    pictures = sum(len(image["src"]) for image in shown.named("img"))
+    assert len(text) - pictures < 100_000
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.is_file()) == ["a.html", "a.json"]
+
+
+def test_a_video_of_any_name_is_linked_so_that_a_browser_finds_it(poseauth, speeches, home, tmp_path, monkeypatch):
+    sequence = read_keypoints(speeches / "test-ada.npz")
+    folder = tmp_path / "clips of #1"
+    folder.mkdir()
+    clip = render_video(sequence, folder / "javascript:50% of ada?.mp4")
+    from keypoint_extractors.sources import SourceReader
+
+    monkeypatch.setattr(SourceReader, "read", lambda self, path, **_: sequence)
+    target = tmp_path / "pages" / "a.html"
+    assert run(poseauth, home, clip, "--report", target)[0] == 0
+    links = {link["href"] for link in Page(target.read_text()).named("a")}
+    assert links
+    for link in links:
+        parts = urlsplit(link)
+        assert (parts.scheme, parts.netloc, parts.query) == ("", "", "")
+        assert parts.fragment.startswith("t=")
+        assert (target.parent / unquote(parts.path)).resolve() == clip.resolve()
+
+
+def test_a_folder_holds_a_page_a_clip_and_none_of_two_of_one_name_is_lost(poseauth, speeches, home, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(speeches / f"test-{'ada' if name == 'one' else 'other'}.npz", tmp_path / name / "clip.npz")
+    (tmp_path / "note.mp4").write_text("no video")
+    pages = tmp_path / "pages"
+    status, _, err = run(
+        poseauth, home, tmp_path / "one/clip.npz", tmp_path / "two/clip.npz", speeches / "short.npz",
+        tmp_path / "note.mp4", tmp_path / "gone.mp4", "--report", pages,
+    )  # fmt: skip
+    assert status == 3
+    names = ["clip.npz", "clip.npz (2)", "gone.mp4", "note.mp4", "short.npz"]
+    assert sorted(entry.name for entry in pages.iterdir()) == sorted(
+        f"{name}{ending}" for name in names for ending in (".html", ".json")
+    )
+    plain = {name: json.loads((pages / f"{name}.json").read_text()) for name in names}
+    assert plain["clip.npz"]["verification"]["verdict"] == "authentic"
+    assert plain["clip.npz (2)"]["verification"]["verdict"] == "fake"
+    assert plain["short.npz"]["verification"]["status"] == "not analysed"
+    assert plain["short.npz"]["quality"]["duration_s"] == pytest.approx(4.0, abs=0.1)
+    assert plain["note.mp4"]["custody"]["clip"]["bytes"] == len("no video")
+    assert plain["gone.mp4"]["custody"]["clip"]["sha256"] is None
+    assert "5 s are needed" in Page((pages / "short.npz.html").read_text()).said
+    assert err.count("page of") == 5
+
+
+def test_a_page_is_refused_for_several_clips_or_under_another_ending(poseauth, speeches, home, tmp_path):
+    status, _, err = run(poseauth, home, speeches / "ada", "--report", tmp_path / "a.html")
+    assert (status, "name a folder" in err) == (2, True)
+    status, _, err = run(poseauth, home, speeches / "test-ada.npz", "--report", tmp_path / "a.pdf")
+    assert (status, "must end in .html" in err) == (2, True)
+    (tmp_path / "file").write_text("here")
+    assert run(poseauth, home, speeches / "test-ada.npz", "--report", tmp_path / "file")[0] == 2
+    status, _, err = run(poseauth, home, speeches / "test-ada.npz", "--report", tmp_path / "file" / "a.html")
+    assert (status, "Name another --report" in err) == (1, True)
+
+
+def test_a_profile_without_its_movement_gives_a_page_without_a_why(poseauth, speeches, home, tmp_path):
+    clip = tmp_path / "a.npz"
+    sequence = read_keypoints(speeches / "test-ada.npz")
+    write_keypoints(
+        keypoint_sequence(
+            sequence.keypoints, sequence.confidence, sequence.timestamps_s, sequence.shot,
+            provenance=Provenance("a", frame_width=1280, frame_height=720),
+        ),
+        clip,
+    )  # fmt: skip
+    from person_profiles.store import ProfileStore
+    from poseauth.errors import ProfileDamagedError
+
+    def damaged(self, person):
+        raise ProfileDamagedError(f"the movement of {person} is damaged")
+
+    patch = pytest.MonkeyPatch()
+    with patch.context() as patched:
+        patched.setattr(ProfileStore, "load_movement", damaged)
+        assert run(poseauth, home, clip, "--report", tmp_path / "a.html")[0] == 0
+    assert "Not looked into: the movement of Ada is damaged." in Page((tmp_path / "a.html").read_text()).said
+    assert Path(tmp_path / "a.json").is_file()

@@ -1,0 +1,55 @@
+"""An explanation by a profile: its own scale, its own movement, and what it cannot do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from person_profiles.explaining import explain_clip
+from person_profiles.verification import load_scorer, score_clip, undecided_votes, window_votes
+from poseauth.errors import TooShortError
+
+
+@pytest.fixture(scope="module")
+def scorer(ada):
+    return load_scorer(ada, device="cpu")
+
+
+def test_the_scores_explained_are_the_votes_of_the_clip(ada, scorer, movement, speech):
+    clip = speech("unknown", frequency_hz=3)
+    scored = score_clip(clip, ada, scorer)
+    assert explain_clip(clip, movement, ada, scorer).score == pytest.approx(scored.votes.mean(), abs=1e-4)
+    np.testing.assert_allclose(window_votes(scored.windows, ada, scorer), scored.votes)
+
+
+def test_a_profile_without_calibration_is_explained_by_its_network(ada, scorer, movement, speech):
+    uncalibrated = replace(ada, calibrated=None)
+    clip = speech("unknown", frequency_hz=3)
+    found = explain_clip(clip, movement, uncalibrated, scorer)
+    assert found.score == pytest.approx(score_clip(clip, uncalibrated, scorer).votes.mean(), abs=1e-4)
+
+
+def test_what_moves_otherwise_is_told_as_against_and_holds(ada, scorer, movement, speech):
+    found = explain_clip(speech("unknown", frequency_hz=3), movement, ada, scorer)
+    assert found.score < found.score_person
+    assert {part.name for part in found.parts_against} & {"right elbow", "left elbow", "right wrist", "left wrist"}
+    assert found.holds_against
+
+
+def test_too_little_movement_says_how_many_windows_there_were(ada, scorer, movement, speech):
+    with pytest.raises(TooShortError, match="0 usable windows of the clip"):
+        explain_clip(speech("brief", duration_s=3.0), movement, ada, scorer)
+    with pytest.raises(TooShortError, match=r"0 of Ada's own videos"):
+        explain_clip(speech("unknown"), [], ada, scorer)
+
+
+def test_between_the_undecided_votes_a_clip_is_undecided_and_beyond_them_not(ada):
+    calibrated = ada.calibrated
+    low, high = undecided_votes(ada)
+    assert 0 < low < high < 1
+    for vote, half in ((low, -calibrated.clips.undecided), (high, calibrated.clips.undecided)):
+        raw = (np.log(vote / (1 - vote)) - calibrated.windows.intercept) / calibrated.windows.slope
+        assert calibrated.clips.line(np.array([raw]))[0] / np.log(10) == pytest.approx(half)
+    assert undecided_votes(replace(ada, calibrated=None)) is None
