@@ -98,10 +98,10 @@ def test_a_decoder_that_crawls_is_ended_in_the_end(clip, decoder):
 
 
 def test_who_reads_slowly_is_not_taken_for_a_decoder_that_hangs(clip):
-    with IsolatedVideo(clip, limits=VideoLimits(stall_s=1.0)) as video:
+    with IsolatedVideo(clip, limits=VideoLimits(stall_s=3.0)) as video:
         pictures = iter(video)
         next(pictures)
-        time.sleep(2.5)
+        time.sleep(4.5)
         assert sum(1 for _ in pictures) == 59
 
 
