@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -26,8 +25,8 @@ from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import Coverage, ExtractorFingerprint, Provenance, keypoint_sequence
 from poseauth.metrics import Estimate
 from poseauth.report import Verification, not_analysed
+from tests.cli.parsed_page import Page
 
-VOID = {"meta", "img", "br", "path", "line", "rect"}
 PERSON = "Ada"
 EXTRACTOR = ExtractorFingerprint("yolo", "8.4", "ab" * 32, {"imgsz": 640})
 PARTS = (
@@ -36,51 +35,6 @@ PARTS = (
     Part("shoulders", 0.1, 0.15, 0.65, 0.6, True),
     Part("right elbow", 0.0, 0.3, 0.7, 0.7, None),
 )
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, what is said outside the style, and table rows by caption."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.tables, self.said, self._open, self._rows = [], {}, "", [], []
-        self.feed(text)
-        assert not self._open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-        if tag == "table":
-            self._rows = []
-        elif tag == "tr":
-            self._rows.append([])
-        elif tag in ("th", "td"):
-            self._rows[-1].append("")
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        inside = self._open[-1] if self._open else ""
-        if inside == "caption":
-            self.tables[data] = self._rows
-        elif inside in ("th", "td"):
-            self._rows[-1][-1] += data
-        if inside != "style":
-            self.said += data
-
-    def named(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def table(self, caption):
-        return next(rows for name, rows in self.tables.items() if name.startswith(caption))
-
-    def facts(self, caption):
-        return dict(self.table(caption))
 
 
 @pytest.fixture(scope="module")
