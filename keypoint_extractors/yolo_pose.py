@@ -19,7 +19,13 @@ from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from keypoint_extractors.regions import Region, reaches_edge, region_around
 from keypoint_extractors.tracking import NEW_TRACK_SCORE
-from keypoint_extractors.yolo_weights import N_COCO_KEYPOINTS, find_weights, load_pose_network
+from keypoint_extractors.yolo_weights import (
+    N_COCO_KEYPOINTS,
+    find_weights,
+    hold_to_first_use,
+    is_named,
+    load_pose_network,
+)
 from poseauth.arrays import Float32Array, UInt8Array
 from poseauth.errors import ExtractorError, ExtractorMissingError
 from poseauth.keypoints import COCO17_ORDER, ExtractorFingerprint, select_twelve
@@ -65,9 +71,14 @@ def yolo_fingerprint(
         If ultralytics is not installed.
     WeightsNotFoundError
         If the weights are in none of the places searched.
+    ExtractorError
+        If a model's name stands for another file than at its first use.
     """
     path = find_weights(weights, weights_dir=weights_dir, allow_download=allow_download)
-    return _fingerprint(path, file_sha256(path), IMAGE_SIZE, MIN_CONFIDENCE, MIN_PERSON_CONFIDENCE)
+    sha256 = file_sha256(path)
+    if is_named(weights, path):
+        hold_to_first_use(path, sha256)
+    return _fingerprint(path, sha256, IMAGE_SIZE, MIN_CONFIDENCE, MIN_PERSON_CONFIDENCE)
 
 
 def _fingerprint(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ DEFAULT_WEIGHTS = "yolo26m-pose"
 
 WEIGHTS_VARIABLE = "POSEAUTH_WEIGHTS"
 SUFFIX = ".pt"
+KNOWN_FILE = "known.json"
+"""In the cache folder: the digest of every model that was used by its name, as it was the first time."""
 N_COCO_KEYPOINTS = 17
 
 
@@ -78,6 +82,44 @@ def find_weights(
         f"The weights {file_name} are in none of: {', '.join(searched)}; {reason}."
         + _ways_out(file_name, weights_cache())
     )
+
+
+def hold_to_first_use(path: Path, sha256: str) -> None:
+    """Remember which file a model's name stood for, and refuse another one under the same name.
+
+    Where nothing can be kept there is nothing to hold it to.
+
+    Raises
+    ------
+    ExtractorError
+        If the name stood for another file before.
+    """
+    record = weights_cache() / KNOWN_FILE
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    known = known if isinstance(known, dict) else {}
+    before = known.get(path.name)
+    if before is not None and before != sha256:
+        raise ExtractorError(
+            f"{path} is another file than {path.name} was when it was first used (SHA-256 {sha256[:16]}, then "
+            f"{str(before)[:16]}). If that is meant, name the file by its path with --weights, or take the name out of "
+            f"{record}; if not, somebody has changed it"
+        )
+    if before is None:
+        temporary = record.with_name(f".{KNOWN_FILE}.{os.getpid()}.tmp")
+        with contextlib.suppress(OSError):
+            record.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps({**known, path.name: sha256}, indent=2, sort_keys=True), encoding="utf-8")
+            temporary.replace(record)
+
+
+def is_named(weights: str | Path | None, path: Path) -> bool:
+    """Whether a file was found as the model of that name (the default one if None), and not by its own path."""
+    if weights is not None and _is_path(weights):
+        return False
+    return path.stem == str(weights or DEFAULT_WEIGHTS).removesuffix(SUFFIX)
 
 
 def _is_path(weights: str | Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from keypoint_extractors import yolo_weights
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
+from keypoint_extractors.yolo_pose import yolo_fingerprint
 from keypoint_extractors.yolo_weights import file_sha256, find_weights, load_pose_network
 from poseauth.errors import ExtractorError, WeightsNotFoundError
 
@@ -63,6 +65,35 @@ def test_a_path_is_taken_as_it_is_and_nothing_else_searched(places):
     put(places["cache"], "other.pt")
     with pytest.raises(WeightsNotFoundError, match=r"no file .*other\.pt.*--weights"):
         find_weights(places["given"] / "other.pt")
+
+
+def test_a_name_stands_for_the_file_of_its_first_use(places):
+    given = put(places["given"], "yolo11m-pose.pt")
+    first = yolo_fingerprint("yolo11m-pose", weights_dir=places["given"])
+    assert yolo_fingerprint("yolo11m-pose", weights_dir=places["given"]) == first
+    given.write_bytes(b"other weights")
+    with pytest.raises(ExtractorError, match=r"another file than yolo11m-pose\.pt was when it was first used"):
+        yolo_fingerprint("yolo11m-pose", weights_dir=places["given"])
+    # By its path it is what it is, and a profile that remembers the digest still tells them apart.
+    assert yolo_fingerprint(given).weights_sha256 != first.weights_sha256
+    (places["cache"] / "known.json").unlink()
+    assert yolo_fingerprint("yolo11m-pose", weights_dir=places["given"]) == yolo_fingerprint(given)
+
+
+def test_a_file_of_ones_own_may_change(places, monkeypatch):
+    own = put(places["variable"], "newsroom.pt")
+    monkeypatch.setenv("POSEAUTH_WEIGHTS", str(own))
+    first = yolo_fingerprint()
+    own.write_bytes(b"learnt again")
+    assert yolo_fingerprint() != first
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"yolo11m-pose.pt": 5}'])
+def test_a_damaged_record_of_names_is_begun_anew_or_refused(places, content):
+    put(places["given"], "yolo26m-pose.pt")
+    (places["cache"] / "known.json").write_text(content)
+    yolo_fingerprint(weights_dir=places["given"])
+    assert "yolo26m-pose.pt" in json.loads((places["cache"] / "known.json").read_text())
 
 
 def test_weights_in_the_working_directory_are_not_picked_up(places, monkeypatch, tmp_path):
