@@ -257,6 +257,10 @@ def serve(path: str, picture_side: int | None, limits: dict[str, float]) -> None
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     out = os.dup(1)
     os.dup2(2, 1)  # nothing that a library prints gets among the pictures
+    if sys.platform == "win32":  # else every byte 10 would become two
+        import msvcrt
+
+        msvcrt.setmode(out, os.O_BINARY)
     try:
         import av  # noqa: F401  before files can no longer be written
 
