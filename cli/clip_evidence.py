@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -15,7 +16,7 @@ import numpy as np
 
 from poseauth import __version__
 from poseauth.decision import VOTE_THRESHOLD
-from poseauth.errors import InputError, ProfileError, StorageError, VideoError
+from poseauth.errors import InputError, ProfileError, VideoError
 from poseauth.keypoints import (
     L_EAR,
     L_ELBOW,
@@ -36,8 +37,9 @@ from poseauth.windows import WINDOW_S, torso_size
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
     from person_profiles.profile import Profile
+    from person_profiles.profile_files import ProfileFiles
     from person_profiles.signature import SignatureStatus
-    from person_profiles.store import ProfileStore, Stored
+    from person_profiles.store import Stored
     from poseauth.explanation import Explanation
     from poseauth.scoring import WindowScorer
 
@@ -156,7 +158,7 @@ class ClipEvidence:
         Whom it was held against.
     signature : SignatureStatus
         Of the profile.
-    profile_sha256 : str or None
+    profile_sha256 : str
         Digest of its `profile.json`, which names those of its other files.
     options : mapping
         What the command was told, plain values.
@@ -178,7 +180,7 @@ class ClipEvidence:
     unexplained: str
     profile: Profile
     signature: SignatureStatus
-    profile_sha256: str | None
+    profile_sha256: str
     options: Mapping[str, Any]
     environment: Mapping[str, str]
     times_utc: Mapping[str, str]
@@ -194,8 +196,8 @@ def gather(
     sequence: KeypointSequence | None,
     result: Verification,
     *,
-    store: ProfileStore,
     stored: Stored,
+    files: ProfileFiles,
     scorer: WindowScorer,
     page: Path,
     options: Mapping[str, Any],
@@ -212,7 +214,7 @@ def gather(
         Its keypoints; None where it could not be read.
     result : Verification
         The answer.
-    store, stored, scorer :
+    stored, files, scorer :
         The person.
     page : Path
         Where the page will stand, for the link to the clip.
@@ -223,14 +225,15 @@ def gather(
     started_utc : str
         When the clip's turn came.
     """
+    from person_profiles.profile_files import PROFILE_FILE
     from person_profiles.verification import undecided_votes
 
     profile = stored.profile
     is_video = sequence is not None and _is_video(path)
-    explanation, unexplained = _explanation(sequence, result, store, profile, scorer)
+    explanation, unexplained = _explanation(sequence, result, files, profile, scorer)
     return ClipEvidence(
         result=result,
-        clip=_input_file(path),
+        clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and is_video else None),
         link=_link(path, page) if is_video else None,
         quality=_quality(sequence) if sequence is not None and len(sequence) else None,
         shots=_shots(sequence) if sequence is not None else (),
@@ -241,7 +244,7 @@ def gather(
         unexplained=unexplained,
         profile=profile,
         signature=stored.signature,
-        profile_sha256=_profile_digest(store, profile),
+        profile_sha256=hashlib.sha256(files.contents[PROFILE_FILE]).hexdigest(),
         options=options,
         environment=_environment(),
         times_utc={"started": started_utc, "finished": utc_now()},
@@ -333,7 +336,7 @@ def _is_video(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() != SUFFIX
 
 
-def _input_file(path: Path) -> InputFile:
+def _input_file(path: Path, known_sha256: str | None) -> InputFile:
     from keypoint_extractors.video import sha256_of
 
     from .reading import encodable
@@ -342,7 +345,7 @@ def _input_file(path: Path) -> InputFile:
     if not path.is_file():
         return InputFile(name, None, None)
     try:
-        return InputFile(name, sha256_of(path), path.stat().st_size)
+        return InputFile(name, known_sha256 or sha256_of(path), path.stat().st_size)
     except (VideoError, OSError):
         return InputFile(name, None, None)
 
@@ -430,7 +433,7 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
 def _explanation(
     sequence: KeypointSequence | None,
     result: Verification,
-    store: ProfileStore,
+    files: ProfileFiles,
     profile: Profile,
     scorer: WindowScorer,
 ) -> tuple[Explanation | None, str]:
@@ -439,20 +442,9 @@ def _explanation(
     from person_profiles.explaining import explain_clip
 
     try:
-        return explain_clip(sequence, store.load_movement(profile.name), profile, scorer), ""
+        return explain_clip(sequence, files.movement(), profile, scorer), ""
     except (InputError, ProfileError) as error:
         return None, str(error)
-
-
-def _profile_digest(store: ProfileStore, profile: Profile) -> str | None:
-    import hashlib
-
-    from person_profiles.profile_files import PROFILE_FILE
-
-    try:
-        return hashlib.sha256(store.files_of(profile.name).contents[PROFILE_FILE]).hexdigest()
-    except (ProfileError, StorageError):  # it was removed meanwhile
-        return None
 
 
 def _environment() -> dict[str, str]:

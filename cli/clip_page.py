@@ -492,7 +492,7 @@ def _custody(evidence: ClipEvidence) -> str:
     rows += [
         ("Profile", f"{profile.name}, made {profile.created} by poseauth {profile.poseauth_version}"),
         ("Its signature", _capital(evidence.signature.sentence)),
-        ("SHA-256 of its profile.json", evidence.profile_sha256 or _NOT_KNOWN),
+        ("SHA-256 of its profile.json", evidence.profile_sha256),
         ("Digest of the profile's extractor", profile.extractor.digest if profile.extractor else _NOT_KNOWN),
         ("Options", _options(evidence.options)),
     ]

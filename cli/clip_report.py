@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from poseauth.errors import InputError, StorageError
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification
+from poseauth.whole_files import written_whole
 
 from .clip_evidence import evidence_as_dict, gather, utc_now
 from .clip_page import page
@@ -70,7 +70,8 @@ class ClipReports:
             raise click.UsageError(f"--report {target}: the name must end in .html, or be that of a folder")
         self._target = target
         self._one_page = one_page
-        self._store, self._stored, self._scorer = store, stored, scorer
+        self._stored, self._scorer = stored, scorer
+        self._files = store.files_of(stored.profile.name)
         self._limits = told.get("limits")
         self._options = _plain_options(told)
         self._used: set[str] = set()
@@ -86,7 +87,7 @@ class ClipReports:
         """
         place = self._target if self._one_page else self._place(path)
         evidence = gather(
-            path, sequence, result, store=self._store, stored=self._stored, scorer=self._scorer, page=place,
+            path, sequence, result, stored=self._stored, files=self._files, scorer=self._scorer, page=place,
             options=self._options, limits=self._limits, started_utc=self._since_utc,
         )  # fmt: skip
         plain = json.dumps(evidence_as_dict(evidence), indent=2, ensure_ascii=False, allow_nan=False)
@@ -133,14 +134,9 @@ def _plain(value: Any) -> Any:
 
 
 def _put(path: Path, content: str) -> None:
-    """Write a file under a temporary name, then rename it into place: nothing half-written is left."""
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(content, encoding="utf-8", newline="\n")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with written_whole(path) as stream:
+            stream.write(content.encode())
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another --report") from error

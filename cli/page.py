@@ -39,7 +39,7 @@ _PRINTED = """
 """
 
 
-def document(title: str, header: str, sections: Iterable[str], footer: str, *, style: str, policy: str = "") -> str:
+def document(title: str, header: str, sections: Iterable[str], footer: str, *, style: str) -> str:
     """A whole page.
 
     Parameters
@@ -52,17 +52,14 @@ def document(title: str, header: str, sections: Iterable[str], footer: str, *, s
         HTML, from `section`.
     style : str
         CSS on top of what all pages share.
-    policy : str
-        Directives on top of the policy that nothing is fetched and nothing runs.
     """
-    allowed = f"{_POLICY}; {policy}" if policy else _POLICY
     return "\n".join(
         [
             "<!DOCTYPE html>",
             '<html lang="en">',
             "<head>",
             '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{allowed}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{text(title)}</title>",
             f"<style>{_STYLE}{style}{_PRINTED}</style>",

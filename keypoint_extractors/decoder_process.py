@@ -45,6 +45,10 @@ serve(**asked)
 """
 
 
+class _Closed(Exception):
+    """`close` was called while a picture was waited for."""
+
+
 class IsolatedVideo:
     """A `VideoReader` in a process of its own; used with `with`, iterated once.
 
@@ -81,7 +85,8 @@ class IsolatedVideo:
         self._stream: IO[bytes] = self._process.stdout
         self._watch = _Watch(self._process, self._limits)
         try:
-            told = self._words(*self._expect((_INFO,)))
+            _, _, n_bytes = self._expect(_INFO)
+            told = self._words(n_bytes)
             self.info = VideoInfo(**told["info"])
             width, height = told["picture_size"]
             self.picture_size = int(width), int(height)
@@ -102,19 +107,23 @@ class IsolatedVideo:
 
     def __iter__(self) -> Iterator[Frame]:
         """The pictures in order of time; ends without an error where `close` was called."""
+        with contextlib.suppress(_Closed):
+            while (frame := self._next()) is not None:
+                self._n_pictures += 1
+                yield frame
+
+    def _next(self) -> Frame | None:
+        """The next picture; None at the end, when the coverage is known."""
+        kind, time_s, n_bytes = self._expect(_PICTURE, _END)
+        if kind == _END:
+            self._coverage = Coverage(**self._words(n_bytes))
+            return None
         width, height = self.picture_size
-        while True:
-            kind, time_s, n_bytes = self._expect((_PICTURE, _END))
-            if kind == _END:
-                if not self._left:
-                    self._coverage = Coverage(**self._words(kind, time_s, n_bytes))
-                return
-            if n_bytes != width * height * 3:
-                raise VideoError(f"{self.path}: a picture has {n_bytes} bytes, {width} x {height} have other")
-            picture = np.empty((height, width, 3), np.uint8)
-            self._fill(picture.data.cast("B"))
-            self._n_pictures += 1
-            yield Frame(picture, time_s)
+        if n_bytes != width * height * 3:
+            raise VideoError(f"{self.path}: a picture has {n_bytes} bytes, {width} x {height} have other")
+        picture = np.empty((height, width, 3), np.uint8)
+        self._fill(picture.data.cast("B"))
+        return Frame(picture, time_s)
 
     def close(self) -> None:
         """End the decoder, whatever it does."""
@@ -128,18 +137,17 @@ class IsolatedVideo:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def _expect(self, kinds: tuple[bytes, ...]) -> tuple[bytes, float, int]:
+    def _expect(self, *kinds: bytes) -> tuple[bytes, float, int]:
         header = bytearray(_HEADER.size)
-        if not self._fill(memoryview(header)):
-            return _END, 0.0, 0
+        self._fill(memoryview(header))
         kind, time_s, n_bytes = _HEADER.unpack(header)
         if kind == _ERROR:
-            raise VideoError(str(self._words(kind, time_s, n_bytes)["error"]))
+            raise VideoError(str(self._words(n_bytes)["error"]))
         if kind not in kinds or not np.isfinite(time_s):
             raise VideoError(f"{self.path}: the decoder answered with something else than a picture")
         return kind, time_s, n_bytes
 
-    def _words(self, kind: bytes, _: float, n_bytes: int) -> dict[str, Any]:
+    def _words(self, n_bytes: int) -> dict[str, Any]:
         if n_bytes > _MAX_WORDS:
             raise VideoError(f"{self.path}: the decoder answered with {n_bytes} bytes of words")
         content = bytearray(n_bytes)
@@ -147,8 +155,8 @@ class IsolatedVideo:
         words: dict[str, Any] = json.loads(content)
         return words
 
-    def _fill(self, view: memoryview) -> bool:
-        """Read so many bytes; False where `close` ended it."""
+    def _fill(self, view: memoryview) -> None:
+        """Read so many bytes."""
         filled = 0
         while filled < len(view):
             with self._watch:
@@ -158,10 +166,9 @@ class IsolatedVideo:
                     n_read = 0
             if not n_read:
                 if self._left:
-                    return False
+                    raise _Closed
                 raise VideoError(f"{self.path}: {self._what_happened()}")
             filled += n_read
-        return True
 
     def _what_happened(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -189,8 +196,7 @@ class _Watch:
         self._waiting_since: float | None = None
         self._waited_s = 0.0
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="decoder watch", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="decoder watch", daemon=True).start()
 
     def __enter__(self) -> None:
         self._waiting_since = time.monotonic()

@@ -289,7 +289,7 @@ def _info(path: Path, container: Any, stream: Any, limits: VideoLimits) -> Video
     _check(path, "hours", (duration_s or 0.0) / 3600, limits)
     _check(path, "fps", rate or 0.0, limits)
     _check(path, "frames", n_promised or 0, limits)
-    rotation = _rotation(path, limits)
+    rotation = _rotation(container, stream)
     if rotation % 180:
         width, height = height, width
     return VideoInfo(width, height, n_promised, duration_s, rotation, rate)
@@ -308,13 +308,12 @@ def _check(path: Path, name: str, value: float, limits: VideoLimits) -> None:
         )
 
 
-def _rotation(path: Path, limits: VideoLimits) -> int:
+def _rotation(container: Any, stream: Any) -> int:
     """Quarter turns, counter-clockwise in degrees, that bring the decoded picture upright."""
     import av
 
     try:
-        with _opened(path, limits) as (container, stream):
-            first = next(container.decode(stream), None)
+        first = next(container.decode(stream), None)
     except (av.FFmpegError, OSError):
         return 0  # what cannot be decoded is reported where it is decoded
     return 0 if first is None else round(first.rotation / 90) * 90 % 360

@@ -15,6 +15,7 @@ import platformdirs
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from poseauth.errors import ExtractorError, StorageError, WeightsNotFoundError
+from poseauth.whole_files import written_whole
 
 DEFAULT_WEIGHTS = "yolo26m-pose"
 """68.8 COCO AP; the nano model has 57.2."""
@@ -108,11 +109,10 @@ def hold_to_first_use(path: Path, sha256: str) -> None:
             f"{record}; if not, somebody has changed it"
         )
     if before is None:
-        temporary = record.with_name(f".{KNOWN_FILE}.{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
             record.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({**known, path.name: sha256}, indent=2, sort_keys=True), encoding="utf-8")
-            temporary.replace(record)
+            with written_whole(record) as stream:
+                stream.write(json.dumps({**known, path.name: sha256}, indent=2, sort_keys=True).encode())
 
 
 def is_named(weights: str | Path | None, path: Path) -> bool:

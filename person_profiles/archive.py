@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import shutil
 import zipfile
@@ -25,6 +24,7 @@ from person_profiles.signature import SignatureStatus, sign
 from person_profiles.store import ProfileStore, folder_name
 from poseauth.errors import ProfileDamagedError, ProfileExistsError, SignatureError, StorageError
 from poseauth.keypoint_files import ARCHIVE_ERRORS
+from poseauth.whole_files import written_whole
 
 SUFFIX = ".poseauth"
 _COPY_BLOCK = 1 << 20
@@ -62,19 +62,13 @@ def export_profile(
     if sign_with is not None:
         signature = sign(files.contents[DIGESTS_FILE], sign_with, signer=signer)
         files = replace(files, contents={**files.contents, SIGNATURE_FILE: signature})
-    content = io.BytesIO()
-    temporary = target.with_name(f".{target.stem[:40]}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        with written_whole(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in (*FILES, SIGNATURE_FILE):
                 if name in files.contents:
                     # A fixed date: one profile, one archive, byte by byte.
                     archive.writestr(zipfile.ZipInfo(name, _EPOCH), files.contents[name], zipfile.ZIP_DEFLATED)
-        temporary.write_bytes(content.getvalue())
-        temporary.replace(target)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
     return store.signature_of(files)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from poseauth.arrays import Float64Array
 from poseauth.calibration import MIN_UNDECIDED, Calibration, ScoreLine
 from poseauth.errors import ProfileDamagedError
 from poseauth.head_turn import HeadTurns
@@ -122,6 +123,10 @@ class Calibrated:
     clips: Calibration
     mirrored: Calibration
     windows: ScoreLine
+
+    def votes(self, raw: Float64Array) -> Float64Array:
+        """P(the person) of windows at equal priors, 0 to 1, from their raw scores; both [shape=(N,)]."""
+        return np.asarray(1 / (1 + np.exp(-self.windows(raw))))
 
 
 @dataclass(frozen=True, eq=False)

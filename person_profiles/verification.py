@@ -108,21 +108,26 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
         raise InputError(
             f"{sequence.provenance.source_name}: a score is no number; the keypoints are out of all proportion"
         )
-    calibrated, turned = profile.calibrated, profile.head_turns.outside(windows)
-    if calibrated is None:
-        return ScoredClip(
-            windows, evidence, raw, score_windows(scorer.network, windows).astype(np.float64), None, turned
-        )
-    # What held-out clips tell of scores holds for the sides from which they were seen.
-    likelihood = None if turned else calibrated.clips.of_clip(float(raw.mean()))
-    return ScoredClip(windows, evidence, raw, 1 / (1 + np.exp(-calibrated.windows(raw))), likelihood, turned)
+    turned = profile.head_turns.outside(windows)
+    if profile.calibrated is None:
+        votes = score_windows(scorer.network, windows).astype(np.float64)
+    else:
+        votes = profile.calibrated.votes(raw)
+    return ScoredClip(windows, evidence, raw, votes, _ratio(raw, turned, profile), turned)
+
+
+def _ratio(raw: Float64Array, turned: tuple[str, ...], profile: Profile) -> LikelihoodRatio | None:
+    """Of a clip by its raw scores: what held-out clips tell of them holds for the sides from which they were seen."""
+    if profile.calibrated is None or turned:
+        return None
+    return profile.calibrated.clips.of_clip(float(raw.mean()))
 
 
 def window_votes(windows: SomeWindows, profile: Profile, scorer: WindowScorer) -> Float64Array:
     """P(the person) of windows [shape=(N,)], 0 to 1, as `score_clip` gives them in `votes`."""
     if profile.calibrated is None:
         return score_windows(scorer.network, windows).astype(np.float64)
-    return np.asarray(1 / (1 + np.exp(-profile.calibrated.windows(scorer(windows)))))
+    return profile.calibrated.votes(scorer(windows))
 
 
 def undecided_votes(profile: Profile) -> tuple[float, float] | None:
@@ -132,7 +137,7 @@ def undecided_votes(profile: Profile) -> tuple[float, float] | None:
         return None
     clips, half = calibrated.clips.line, calibrated.clips.undecided * np.log(10.0)
     raw = (np.array([-half, half]) - clips.intercept) / clips.slope
-    low, high = 1 / (1 + np.exp(-calibrated.windows(raw)))
+    low, high = calibrated.votes(raw)
     return float(low), float(high)
 
 
@@ -200,7 +205,7 @@ def verify(
     caveats = [*caveats_of(source), *profile.notes, *_left_out(clip.evidence, decision)]
     if limits.min_seconds <= decision.seconds_analysed < usual:
         caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s were let pass, {usual:g} s are usual")
-    fits = _who_fits_better(sequence, clip.likelihood, others)
+    fits = _who_fits_better(sequence, clip, profile, others)
     if fits:
         caveats.append(fits)
     if foreign:
@@ -262,15 +267,21 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
 
 
 def _who_fits_better(
-    sequence: KeypointSequence, likelihood: LikelihoodRatio | None, others: Sequence[OtherPerson]
+    sequence: KeypointSequence, clip: ScoredClip, profile: Profile, others: Sequence[OtherPerson]
 ) -> str | None:
     """The enrolled person whom the clip fits best, if beyond their own undecided band and better than the claimed."""
-    best, name = likelihood.log10_lr if likelihood else 0.0, None
+    best, name = clip.likelihood.log10_lr if clip.likelihood else 0.0, None
     for other in others:
-        try:
-            found = score_clip(sequence, other.profile, other.scorer).likelihood
-        except InputError:
-            continue
+        if other.profile.windows == profile.windows:
+            raw = other.scorer(clip.windows)  # cut and weighed already
+            if not np.isfinite(raw).all():
+                continue
+            found = _ratio(raw, other.profile.head_turns.outside(clip.windows), other.profile)
+        else:
+            try:
+                found = score_clip(sequence, other.profile, other.scorer).likelihood
+            except InputError:
+                continue
         if found and not other.profile.weaknesses and found.speaks_for and found.log10_lr > best:
             best, name = found.log10_lr, other.profile.name
     return f"the clip fits {name} better (log10 likelihood ratio {best:+.2f})" if name else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import lzma
-import os
 import struct
 import zipfile
 import zlib
@@ -28,6 +26,7 @@ from poseauth.keypoints import (
     keypoint_sequence,
     select_twelve,
 )
+from poseauth.whole_files import written_whole
 from poseauth.windows import WINDOW_FRAMES, WindowOptions, cut_windows
 
 FORMAT_VERSION = 1
@@ -170,27 +169,14 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     StorageError
         If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
+        with written_whole(path) as stream:
             np.savez_compressed(stream, **arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as error:
-        _discard(temporary)
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}. Free space or name another folder."
         ) from error
-    except BaseException:
-        _discard(temporary)
-        raise
-
-
-def _discard(temporary: Path) -> None:
-    with contextlib.suppress(OSError):  # the error that led here is the one to tell
-        temporary.unlink(missing_ok=True)
 
 
 def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:

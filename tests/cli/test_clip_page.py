@@ -372,15 +372,15 @@ def test_a_profile_without_its_movement_gives_a_page_without_a_why(poseauth, spe
         ),
         clip,
     )  # fmt: skip
-    from person_profiles.store import ProfileStore
+    from person_profiles.profile_files import ProfileFiles
     from poseauth.errors import ProfileDamagedError
 
-    def damaged(self, person):
-        raise ProfileDamagedError(f"the movement of {person} is damaged")
+    def damaged(self):
+        raise ProfileDamagedError(f"the movement of {self.plain['name']} is damaged")
 
     patch = pytest.MonkeyPatch()
     with patch.context() as patched:
-        patched.setattr(ProfileStore, "load_movement", damaged)
+        patched.setattr(ProfileFiles, "movement", damaged)
         assert run(poseauth, home, clip, "--report", tmp_path / "a.html")[0] == 0
     assert "Not looked into: the movement of Ada is damaged." in Page((tmp_path / "a.html").read_text()).said
     assert Path(tmp_path / "a.json").is_file()
