@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -37,7 +36,6 @@ from poseauth.windows import WINDOW_S, torso_size
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
     from person_profiles.profile import Profile
-    from person_profiles.profile_files import ProfileFiles
     from person_profiles.signature import SignatureStatus
     from person_profiles.store import Stored
     from poseauth.explanation import Explanation
@@ -197,7 +195,6 @@ def gather(
     result: Verification,
     *,
     stored: Stored,
-    files: ProfileFiles,
     scorer: WindowScorer,
     page: Path,
     options: Mapping[str, Any],
@@ -214,7 +211,7 @@ def gather(
         Its keypoints; None where it could not be read.
     result : Verification
         The answer.
-    stored, files, scorer :
+    stored, scorer :
         The person.
     page : Path
         Where the page will stand, for the link to the clip.
@@ -225,12 +222,11 @@ def gather(
     started_utc : str
         When the clip's turn came.
     """
-    from person_profiles.profile_files import PROFILE_FILE
     from person_profiles.verification import undecided_votes
 
     profile = stored.profile
     is_video = sequence is not None and _is_video(path)
-    explanation, unexplained = _explanation(sequence, result, files, profile, scorer)
+    explanation, unexplained = _explanation(sequence, result, stored, scorer)
     return ClipEvidence(
         result=result,
         clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and is_video else None),
@@ -244,7 +240,7 @@ def gather(
         unexplained=unexplained,
         profile=profile,
         signature=stored.signature,
-        profile_sha256=hashlib.sha256(files.contents[PROFILE_FILE]).hexdigest(),
+        profile_sha256=stored.files.sha256,
         options=options,
         environment=_environment(),
         times_utc={"started": started_utc, "finished": utc_now()},
@@ -433,8 +429,7 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
 def _explanation(
     sequence: KeypointSequence | None,
     result: Verification,
-    files: ProfileFiles,
-    profile: Profile,
+    stored: Stored,
     scorer: WindowScorer,
 ) -> tuple[Explanation | None, str]:
     if sequence is None or result.decision is None:
@@ -442,7 +437,7 @@ def _explanation(
     from person_profiles.explaining import explain_clip
 
     try:
-        return explain_clip(sequence, files.movement(), profile, scorer), ""
+        return explain_clip(sequence, stored.files.movement(), stored.profile, scorer), ""
     except (InputError, ProfileError) as error:
         return None, str(error)
 

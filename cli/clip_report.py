@@ -1,106 +1,71 @@
-"""Writes the page of each verified clip, with its JSON beside it."""
+"""Where the pages of clips go, and how one is written, with its JSON beside it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from poseauth.errors import InputError, StorageError
+from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification
 from poseauth.whole_files import written_whole
 
-from .clip_evidence import evidence_as_dict, gather, utc_now
-from .clip_page import page
-from .reading import encodable
-
 if TYPE_CHECKING:
-    from person_profiles.store import ProfileStore, Stored
+    from keypoint_extractors.video_limits import VideoLimits
+    from person_profiles.store import Stored
     from poseauth.scoring import WindowScorer
 
+OVERVIEW = "index.html"
+"""The page over all clips, in a folder of pages."""
 _PAGE, _JSON = ".html", ".json"
-_MOST_NAME_BYTES = 200
-"""Of a page's name without its ending: file systems take 255."""
-_OF_PLACES = ("cache_dir", "no_cache", "allow_download")
-"""Options that change where things are kept, not what is answered."""
+_MOST_CLIP_BYTES, _MOST_PERSON_BYTES = 140, 80
+"""Of the names in a page's name: file systems take 255."""
 
 
-class ClipReports:
-    """One page a clip: the file named where there is one clip, else named by the clips in a folder.
+class PagePlaces:
+    """Where each page goes: the file named where there is one answer, else named by clips and people in a folder.
 
     Parameters
     ----------
     target : Path
-        An .html file for one clip, or a folder.
-    sources : sequence of Path
-        What the command was given.
-    recursive : bool
-        Whether folders in folders are searched.
-    store, stored, scorer :
-        The person.
-    told : mapping
-        The command's options.
+        An .html file for one answer, or a folder.
+    n_answers : int
+        How many pages there will be.
+    n_people : int
+        Whom each clip is held against: names of several stand in the pages' names.
 
     Raises
     ------
     click.UsageError
-        If an .html file is named for several clips, or a file with another ending.
+        If an .html file is named for several answers, or a file with another ending.
     """
 
-    def __init__(
-        self,
-        target: Path,
-        sources: Sequence[Path],
-        *,
-        recursive: bool,
-        store: ProfileStore,
-        stored: Stored,
-        scorer: WindowScorer,
-        told: Mapping[str, Any],
-    ) -> None:
-        one_page = target.suffix.lower() == _PAGE and not target.is_dir()
-        if one_page and _n_clips(sources, recursive=recursive) > 1:
-            raise click.UsageError(f"--report {target}: a page shows one clip; name a folder for the pages of several")
-        if not one_page and (target.is_file() or target.suffix.lower() in (".htm", _JSON, ".pdf")):
+    def __init__(self, target: Path, *, n_answers: int, n_people: int) -> None:
+        self._one_page = target.suffix.lower() == _PAGE and not target.is_dir()
+        if self._one_page and n_answers > 1:
+            raise click.UsageError(f"--report {target}: a page shows one answer; name a folder for {n_answers} pages")
+        if not self._one_page and (target.is_file() or target.suffix.lower() in (".htm", _JSON, ".pdf")):
             raise click.UsageError(f"--report {target}: the name must end in .html, or be that of a folder")
         self._target = target
-        self._one_page = one_page
-        self._stored, self._scorer = stored, scorer
-        self._files = store.files_of(stored.profile.name)
-        self._limits = told.get("limits")
-        self._options = _plain_options(told)
-        self._used: set[str] = set()
-        self._since_utc = utc_now()
+        self._names_people = n_people > 1
+        self._used = {OVERVIEW.removesuffix(_PAGE)}
 
-    def add(self, path: Path, sequence: KeypointSequence | None, result: Verification) -> None:
-        """Look at a clip again, and write its page and its JSON.
+    @property
+    def overview(self) -> Path | None:
+        """Where the page over all clips goes; None where one page was asked for."""
+        return None if self._one_page else self._target / OVERVIEW
 
-        Raises
-        ------
-        StorageError
-            If a file cannot be written.
-        """
-        place = self._target if self._one_page else self._place(path)
-        evidence = gather(
-            path, sequence, result, stored=self._stored, files=self._files, scorer=self._scorer, page=place,
-            options=self._options, limits=self._limits, started_utc=self._since_utc,
-        )  # fmt: skip
-        plain = json.dumps(evidence_as_dict(evidence), indent=2, ensure_ascii=False, allow_nan=False)
-        _put(place.with_suffix(_JSON), f"{plain}\n")
-        _put(place, page(evidence))
-        click.echo(f"page of {encodable(path.name)!r}: {encodable(str(place))}", err=True)
-        self._since_utc = utc_now()
-
-    def _place(self, path: Path) -> Path:
-        """A page named by the clip, and by a number where another of this run, or of letters alike, has the name."""
-        raw = path.absolute().name.encode("utf-8", "replace")[:_MOST_NAME_BYTES]
-        name = raw.decode("utf-8", "ignore").replace("\ufffd", "_") or "clip"
-        name = "".join(mark if mark.isprintable() else "_" for mark in name)
+    def place(self, path: Path, person: str) -> Path:
+        """The place of the next page: with a number where another of this run, or of letters alike, has the name."""
+        if self._one_page:
+            return self._target
+        name = _file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
+        if self._names_people:
+            name += f", {_file_name(person, 'closest', _MOST_PERSON_BYTES)}"
         chosen, number = name, 1
         while chosen.casefold() in self._used:
             number += 1
@@ -109,34 +74,85 @@ class ClipReports:
         return self._target / f"{chosen}{_PAGE}"
 
 
-def _n_clips(sources: Sequence[Path], *, recursive: bool) -> int:
-    from keypoint_extractors.sources import find_sources
-
-    found: set[Path] = set()
-    for source in sources:
-        try:
-            found |= set(find_sources(source, recursive=recursive))
-        except InputError:
-            found.add(source)
-    return len(found)
+def rests_on(page: Path) -> str | None:
+    """The key of the answer that a page shows (see `CheckOptions.key`); None where no whole page stands there."""
+    try:
+        plain = json.loads(page.with_suffix(_JSON).read_text(encoding="utf-8")) if page.is_file() else {}
+    except (OSError, ValueError):
+        return None
+    found = plain.get("key") if isinstance(plain, dict) else None
+    return found if isinstance(found, str) else None
 
 
-def _plain_options(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in sorted(told.items()) if name not in _OF_PLACES}
+def write_report(
+    page: Path,
+    path: Path,
+    sequence: KeypointSequence | None,
+    result: Verification,
+    *,
+    stored: Stored,
+    scorer: WindowScorer,
+    options: Mapping[str, Any],
+    limits: VideoLimits | None,
+    key: str,
+    started_utc: str,
+) -> None:
+    """Look at a clip again, and write its page and its JSON.
+
+    Parameters
+    ----------
+    page : Path
+        Where the page goes; its JSON stands beside it.
+    path, sequence : Path and KeypointSequence or None
+        The clip, and its keypoints if it could be read.
+    result : Verification
+        The answer.
+    stored, scorer :
+        The person.
+    options : mapping
+        What the command was told, plain values.
+    limits : VideoLimits or None
+        What the file may ask of the machine.
+    key : str
+        What the answer rests on.
+    started_utc : str
+        When the clip's turn came.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written.
+    """
+    from .clip_evidence import evidence_as_dict, gather
+    from .clip_page import page as page_of
+
+    evidence = gather(
+        path, sequence, result, stored=stored, scorer=scorer, page=page, options=options, limits=limits,
+        started_utc=started_utc,
+    )  # fmt: skip
+    plain = json.dumps({"key": key, **evidence_as_dict(evidence)}, indent=2, ensure_ascii=False, allow_nan=False)
+    put(page, page_of(evidence))
+    put(page.with_suffix(_JSON), f"{plain}\n")
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return list(value) if isinstance(value, tuple) else encodable(str(value))
+def put(path: Path, content: str) -> None:
+    """Write a page or its JSON whole, and the folder that it stands in.
 
-
-def _put(path: Path, content: str) -> None:
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as stream:
             stream.write(content.encode())
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another --report") from error
+
+
+def _file_name(text: str, otherwise: str, n_bytes: int) -> str:
+    """Any text as a piece of a file's name."""
+    raw = text.encode("utf-8", "replace")[:n_bytes]
+    name = raw.decode("utf-8", "ignore").replace("\ufffd", "_")
+    return "".join(mark if mark.isprintable() and mark not in '/\\:*?"<>|' else "_" for mark in name) or otherwise

@@ -117,15 +117,16 @@ def open_reader(
     no_cache: bool,
     openpose_fps: float,
     limits: VideoLimits | None = None,
+    n_threads: int | None = None,
 ) -> SourceReader:
-    """What reads the clips, by the extractor options."""
+    """What reads the clips, by the extractor options, on so many cores or all."""
     from keypoint_extractors.cache import ObservationCache, default_cache_folder
     from keypoint_extractors.sources import SourceReader
 
     def choose() -> Extractor:
         from keypoint_extractors.registry import ExtractorOptions, choose_extractor
 
-        options = ExtractorOptions(weights, device if extractor != "mediapipe" else "auto", allow_download)
+        options = ExtractorOptions(weights, device if extractor != "mediapipe" else "auto", allow_download, n_threads)
         chosen = choose_extractor(extractor, options)
         if extractor == "auto":
             click.echo(f"extractor: {chosen.fingerprint}", err=True)

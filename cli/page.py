@@ -1,13 +1,15 @@
-"""What every page of poseauth is made of: one file of HTML that needs nothing else and in which nothing runs."""
+"""What every page of poseauth is made of: one file of HTML that needs nothing else."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from .reading import readable
 
-# Nothing may be fetched and nothing may run, whatever the values in a page hold.
+# Nothing may be fetched and nothing that a value in the page holds may run.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --line: #b5b5b5; --soft: #f1f1f1; }
@@ -39,7 +41,7 @@ _PRINTED = """
 """
 
 
-def document(title: str, header: str, sections: Iterable[str], footer: str, *, style: str) -> str:
+def document(title: str, header: str, sections: Iterable[str], footer: str, *, style: str, script: str = "") -> str:
     """A whole page.
 
     Parameters
@@ -52,14 +54,18 @@ def document(title: str, header: str, sections: Iterable[str], footer: str, *, s
         HTML, from `section`.
     style : str
         CSS on top of what all pages share.
+    script : str
+        The one script that may run: the page's policy names it by its digest. "" where nothing runs.
     """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{_POLICY}; script-src 'sha256-{digest}'" if script else _POLICY
     return "\n".join(
         [
             "<!DOCTYPE html>",
             '<html lang="en">',
             "<head>",
             '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{text(title)}</title>",
             f"<style>{_STYLE}{style}{_PRINTED}</style>",
@@ -70,6 +76,7 @@ def document(title: str, header: str, sections: Iterable[str], footer: str, *, s
             *sections,
             "</main>",
             f"<footer>{footer}</footer>",
+            *([f"<script>{script}</script>"] if script else []),
             "</body>",
             "</html>",
             "",

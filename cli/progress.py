@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from keypoint_extractors.extraction import Progress as Extraction
@@ -16,36 +16,51 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 20
 
 
-class ExtractionBar:
-    """A bar for the clip that is being seen; gone when it is done."""
+class ClipBars:
+    """A bar for each clip that is being seen, gone when it is done, and one for all where there are many."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Progress, n_clips: int | None = None) -> None:
         self._bars = bars
-        self._task: int | None = None
-        self._source: str | None = None
+        self._clips: dict[Hashable, TaskID] = {}
+        self._all = None if n_clips is None or n_clips < 2 else bars.add_task("all clips", total=n_clips, told="")
+        self._n_lost = 0
 
     def __call__(self, progress: Extraction) -> None:
-        """Show how far it is."""
-        if self._source != progress.source_name or self._task is None:
-            self.clear()
-            self._source = progress.source_name
-            self._task = self._bars.add_task(_shortened(progress.source_name), total=progress.n_expected, told="")
-        task = self._bars.tasks[self._bars.task_ids.index(self._task)]  # type: ignore[arg-type]
-        rate = progress.n_done / task.elapsed if task.elapsed else 0.0
-        self._bars.update(self._task, completed=progress.n_done, told=f"{rate:.0f} frames/s")  # type: ignore[arg-type]
+        """Show how far the clip is whose turn it is."""
+        self.show(progress.source_name, progress)
+
+    def show(self, clip: Hashable, progress: Extraction) -> None:
+        """Show how far one of several clips is."""
+        if clip not in self._clips:
+            self._clips[clip] = self._bars.add_task(
+                _shortened(progress.source_name), total=progress.n_expected, told=""
+            )
+        task = self._clips[clip]
+        elapsed = self._bars.tasks[self._bars.task_ids.index(task)].elapsed
+        rate = progress.n_done / elapsed if elapsed else 0.0
+        self._bars.update(task, completed=progress.n_done, told=f"{rate:.0f} frames/s")
 
     def clear(self) -> None:
-        """Take the bar away."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)  # type: ignore[arg-type]
-            self._task = None
+        """Take the bars of clips away."""
+        for task in self._clips.values():
+            self._bars.remove_task(task)
+        self._clips.clear()
+
+    def done(self, clip: Hashable, *, is_lost: bool) -> None:
+        """A clip has its answer, or has none."""
+        if clip in self._clips:
+            self._bars.remove_task(self._clips.pop(clip))
+        if self._all is not None:
+            self._n_lost += is_lost
+            told = f"{self._n_lost} not analysed" if self._n_lost else ""
+            self._bars.update(self._all, advance=1, told=told)
 
 
 @contextmanager
-def extraction_progress(*, quiet: bool = False) -> Iterator[ExtractionBar]:
-    """A bar for each clip while it is decoded and its poses are found."""
+def extraction_progress(*, quiet: bool = False, n_clips: int | None = None) -> Iterator[ClipBars]:
+    """A bar for each clip while it is decoded and its poses are found, and one over all."""
     with _bars(quiet=quiet) as bars:
-        yield ExtractionBar(bars)
+        yield ClipBars(bars, n_clips)
 
 
 class TrainingBar:

@@ -11,6 +11,7 @@ import click
 from poseauth.errors import ExtractorError, InputError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 
+from .clip_list import list_clips
 from .progress import extraction_progress
 
 if TYPE_CHECKING:
@@ -33,27 +34,18 @@ def read_each(
 
     A clip that is met again, by another path or in a folder, is not read again.
     """
-    from keypoint_extractors.sources import find_sources
-
-    met: set[Path] = set()
     with extraction_progress(quiet=quiet) as bar:
-        for source in sources:
-            try:
-                paths = find_sources(source, recursive=recursive)
-            except InputError as error:
-                yield source, error
+        for clip in list_clips(sources, recursive=recursive):
+            if clip.problem is not None:
+                yield clip.path, clip.problem
                 continue
-            for path in paths:
-                if path in met:
-                    continue
-                met.add(path)
-                try:
-                    result: KeypointSequence | PoseAuthError = reader.read(path, who=who, on_progress=bar)
-                # Without an extractor the videos fail, each by its name; keypoint files beside them do not.
-                except (InputError, ExtractorError) as error:
-                    result = error
-                bar.clear()
-                yield path, result
+            try:
+                result: KeypointSequence | PoseAuthError = reader.read(clip.path, who=who, on_progress=bar)
+            # Without an extractor the videos fail, each by its name; keypoint files beside them do not.
+            except (InputError, ExtractorError) as error:
+                result = error
+            bar.clear()
+            yield clip.path, result
 
 
 def readable(text: str) -> str:

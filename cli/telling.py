@@ -33,7 +33,7 @@ def describe_result(result: Verification) -> str:
     else:
         decision = result.decision
         n_windows = decision.n_authentic_votes + decision.n_fake_votes
-        head = click.style(result.verdict.value.upper(), fg=_COLOURS[result.verdict], bold=True)
+        head = verdict_in_colour(result.verdict.value)
         lines = [
             f"{readable(result.source)}: {head} - {sentence(result)}",
             f"{_INDENT}{decision.n_authentic_votes} of {n_windows} windows like {result.person}; mean score "
@@ -46,6 +46,11 @@ def describe_result(result: Verification) -> str:
     lines += [f"{_INDENT}{readable(result.track_record)}"] if result.track_record else []
     lines += [f"{_INDENT}note: {caveat}" for caveat in result.caveats]
     return "\n".join(lines)
+
+
+def verdict_in_colour(verdict: str) -> str:
+    """A verdict in capitals, as it stands in a line."""
+    return click.style(verdict.upper(), fg=_COLOURS[Verdict(verdict)], bold=True)
 
 
 def _evidence(result: Verification) -> list[str]:

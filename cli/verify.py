@@ -1,77 +1,82 @@
-"""`poseauth verify`: one clip, many clips, folders, a list on stdin."""
+"""`poseauth verify`: one clip, many clips, folders, a list on stdin, a table."""
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from poseauth.batch.row_file import Row, RowFile
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import (
-    ExtractorMismatchError,
-    InputError,
-    NoEvidenceError,
-    PoseAuthError,
-    ProfileError,
-    StorageError,
-)
-from poseauth.report import CSV_COLUMNS, Verification, as_dict, as_row, not_analysed
+from poseauth.errors import UnknownPersonError
+from poseauth.report import Verification, as_dict, flat_row
 
 from .options import (
     EXTRACTOR_CHOICES,
     extractor_options,
     follow_options,
     home_option,
-    open_reader,
     open_store,
-    person_option,
     recursive_option,
     whom,
 )
-from .reading import SOME_FAILED, encodable, read_each, readable, reason
-from .telling import FOOTER, describe_result
+from .reading import SOME_FAILED, encodable, readable
+from .telling import FOOTER, describe_result, verdict_in_colour
 
 if TYPE_CHECKING:
-    from person_profiles.profile import Profile
-    from person_profiles.signature import SignatureStatus
-    from person_profiles.store import ProfileStore
-    from person_profiles.verification import OtherPerson
+    from person_profiles.store import ProfileStore, Stored
+
+    from .clip_batch import Answer
+    from .clip_report import PagePlaces
+    from .result_table import ResultTable
 
 FAILED_ON = 4
-STDIN = Path("-")
+_NOT_ANALYSED = "not analysed"
 
 
 @click.command(
     help="""Say whether a clip moves like an enrolled person.
 
-SOURCES are videos, keypoint files, OpenPose folders, folders of these, or - for a list of paths on stdin, one a line.
-The answer is authentic, fake or inconclusive, or the clip is not analysed and the reason is given.
+SOURCES are videos, keypoint files, OpenPose folders, folders of these, tables (.csv) with a column of paths, or - for a
+list of paths on stdin, one a line. The answer is authentic, fake or inconclusive, or the clip is not analysed and the
+reason is given.
+
+With --output a row is written as soon as it is known, and a run that was killed goes on where it stopped: a clip whose
+content, profile and options have not changed is not analysed again, whatever it is called now; one that was not
+analysed is tried again. The rows of a table keep their columns.
 
 \b
 Example:
   poseauth verify clip.mp4 --person obama
   poseauth verify clip.mp4 --person obama --report clip.html
-  poseauth verify speeches/ --person obama --output results.csv
+  poseauth verify speeches/ --recursive --person obama --output results.csv --report pages/
+  poseauth verify clips.csv --person obama --person biden --output results.csv
   find . -name '*.mp4' | poseauth verify - --person obama --json
 
 \b
 Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each named), 4 --fail-on met."""
 )
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True, readable=False))
-@person_option
+@click.option(
+    "--person", "people", multiple=True, metavar="NAME", help="The person, as you call them; several times for several."
+)
+@click.option("--anyone", is_flag=True, help="Nobody says who it is: the closest of all who are enrolled, never fake.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of results instead of text.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write results to .csv or .jsonl.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write results to .csv or .jsonl, and go on where an earlier run stopped.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
-    help="Also write a page with the evidence and JSON beside it: an .html file for one clip, a folder for several.",
+    help="Also write a page with the evidence and JSON beside it: an .html file for one clip, a folder for several, "
+    "with a page over all of them.",
 )
 @click.option(
     "--fail-on",
@@ -92,11 +97,18 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
 @click.option("--any-extractor", is_flag=True, help="Accept keypoints of another extractor than the profile's.")
 @extractor_options
 @follow_options
+@click.option("--path-column", metavar="NAME", help="Column of the paths in a table. [default: path, file, video, ...]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Clips at a time, each in a process of its own. [default: one for every 4 cores]",
+)
 @recursive_option
 @home_option
 def verify(
     sources: tuple[Path, ...],
-    person: str,
+    people: tuple[str, ...],
+    anyone: bool,
     as_json: bool,
     output: Path | None,
     report: Path | None,
@@ -106,163 +118,164 @@ def verify(
     any_extractor: bool,
     track: int | None,
     box: tuple[float, float, float, float] | None,
+    path_column: str | None,
+    jobs: int | None,
     recursive: bool,
     home: Path | None,
     **reader_options: Any,
 ) -> int:
-    """Hold each clip against the profile; print, write, and sum up in the exit status."""
-    if output is not None and output.suffix.lower() not in (".csv", ".jsonl"):
-        raise click.UsageError(f"--output {output}: the name must end in .csv or .jsonl")
-    store = open_store(home)
-    stored = store.stored(person)
-    profile, signature = stored.profile, stored.signature
-    name = extractor or (profile.extractor.name if profile.extractor else "auto")
-    reader = open_reader(name if name in EXTRACTOR_CHOICES else "auto", **reader_options)
-    from person_profiles.verification import load_scorer
-    from person_profiles.verification import verify as verify_sequence
+    """Hold each clip against the people; print, write, and sum up in the exit status."""
+    from .clip_list import columns_of, list_with_tables
+    from .result_table import SUFFIXES, ResultTable
 
-    scorer = load_scorer(profile, device=reader_options["device"])
-    limits = None if min_seconds is None else EvidenceLimits(min_seconds=min_seconds)
-    others = _others(store, profile, reader_options["device"])
-    paths, results = _with_stdin(sources), list[Verification]()
-    if not paths:
-        raise click.UsageError("there is no path on stdin")
-    pages = None
-    if report is not None:
-        from .clip_report import ClipReports
+    if output is not None and output.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"--output {output}: the name must end in {' or '.join(SUFFIXES)}")
+    if anyone == bool(people):
+        raise click.UsageError("say whom to hold the clips against: --person NAME, once or more, or --anyone")
+    whom(track, box)  # said before anything is read
+    stored = _stored(open_store(home), people, anyone=anyone)
+    listed = list_with_tables(sources, recursive=recursive, path_column=path_column)
 
-        told: dict[str, Any] = {
-            "min_seconds": min_seconds,
-            "extractor": extractor,
-            "any_extractor": any_extractor,
-            "track": track,
-            "box": box,
-            **reader_options,
-        }
-        pages = ClipReports(report, paths, recursive=recursive, store=store, stored=stored, scorer=scorer, told=told)
-    with _table(output, signature) as write:
-        for path, read in read_each(reader, paths, whom(track, box), recursive=recursive):
-            source = encodable(str(path))
-            if isinstance(read, PoseAuthError):
-                result = not_analysed(source, profile.name, reason(path, read))
-            else:
-                try:
-                    result = verify_sequence(
-                        read, profile, scorer, limits=limits, any_extractor=any_extractor, others=others
-                    )
-                    result = replace(result, source=source)
-                except (InputError, ExtractorMismatchError) as error:
-                    result = not_analysed(
-                        source, profile.name, reason(path, error), provenance=read.provenance, **_left_out(error)
-                    )
-            results.append(result)
-            _say(result, write, as_json=as_json)
-            if pages:
-                pages.add(path, None if isinstance(read, PoseAuthError) else read, result)
-    reader.close()
-    if as_json:
-        plain = [_plain(result, signature) for result in results]
-        click.echo(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo(f"The profile of {profile.name} is {signature.sentence}.")
-        click.echo(FOOTER)
-    if fail_on and any(result.verdict == fail_on for result in results):
-        return FAILED_ON
-    return SOME_FAILED if any(result.verdict is None for result in results) else 0
+    from .clip_batch import ClipBatch, usual_jobs
+    from .clip_check import CheckOptions, ClipCheck
+    from .clip_report import PagePlaces
+    from .progress import extraction_progress
 
-
-def _left_out(error: PoseAuthError) -> dict[str, int]:
-    """How many windows were no evidence, by the name of the result's field."""
-    if not isinstance(error, NoEvidenceError):
-        return {}
-    return {"n_windows_still": error.n_windows_still, "n_windows_repeated": error.n_windows_repeated}
-
-
-def _others(store: ProfileStore, profile: Profile, device: str) -> list[OtherPerson]:
-    """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
-    from person_profiles.verification import OtherPerson, load_scorer
-
-    found = []
-    for entry in store.entries():
-        other = entry.profile
-        if other is None or other.name == profile.name or other.extractor != profile.extractor or other.is_weak:
-            continue
-        try:
-            found.append(OtherPerson(other, load_scorer(other, device=device)))
-        except ProfileError as error:
-            click.secho(f"not compared with {other.name}: {error}", fg="yellow", err=True)
-    return found
-
-
-def _plain(result: Verification, signature: SignatureStatus) -> dict[str, Any]:
-    return {**as_dict(result), "profile_signature": signature.as_dict()}
-
-
-def _say(result: Verification, write: _Write, *, as_json: bool) -> None:
-    write(result)
-    if not as_json:
-        click.echo(describe_result(result))
-    elif result.verdict is None:
-        click.secho(readable(f"{result.source}: {result.reasons[0]}"), fg="yellow", err=True)
-
-
-def _with_stdin(sources: Sequence[Path]) -> list[Path]:
-    paths: list[Path] = []
-    for source in sources:
-        if source == STDIN:
-            paths += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
-        else:
-            paths.append(source)
-    return paths
-
-
-class _Write(Protocol):
-    def __call__(self, result: Verification) -> None: ...
-
-
-@contextmanager
-def _table(output: Path | None, signature: SignatureStatus) -> Iterator[_Write]:
-    """Writes and flushes a row as soon as it is known."""
-    if output is None:
-        yield lambda result: None
-        return
+    options = CheckOptions(
+        home=open_store(home).home,
+        people={name: one.files.sha256 for name, one in stored.items()},
+        anyone=anyone,
+        extractor=extractor,
+        any_extractor=any_extractor,
+        min_seconds=min_seconds,
+        track=track,
+        box=box,
+        reader=reader_options,
+    )
+    n_answers = len(listed) * len(options.answers)
+    places = None if report is None else PagePlaces(report, n_answers=n_answers, n_people=len(options.answers))
+    table = None if output is None else ResultTable(output, columns_of(listed))
+    answers = _Answers(stored, table, as_json=as_json, output=output)
+    check = ClipCheck(options, stored)
+    rows: AbstractContextManager[RowFile | None] = nullcontext() if table is None else table.file
     try:
-        with output.open("w", encoding="utf-8", newline="") as stream:
-            yield _csv_writer(stream) if output.suffix.lower() == ".csv" else _jsonl_writer(stream, signature)
+        with rows as file, extraction_progress(n_clips=len(listed)) as bars:
+            batch = ClipBatch(
+                check, options, known={} if table is None else table.known, places=places, on_answer=answers.add
+            )
+            batch.run(listed, bars, n_jobs=jobs or usual_jobs(len(listed)))
+            if file is not None and table is not None:
+                file.settle(answers.in_order)
     except KeyboardInterrupt:
-        click.echo(f"{output} holds the clips that were done until here, no more.", err=True)
+        if output is not None:
+            click.echo(f"{output} holds what was done until here; the same command goes on from there.", err=True)
         raise
-    except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error.strerror or error}. Name another --output") from error
+    finally:
+        check.close()
+    answers.tell_end()
+    _write_overview(places, answers)
+    if fail_on and answers.n_of[fail_on]:
+        return FAILED_ON
+    return SOME_FAILED if answers.n_of[_NOT_ANALYSED] else 0
 
 
-def _csv_writer(stream: IO[str]) -> _Write:
-    table = csv.DictWriter(stream, CSV_COLUMNS)
-    table.writeheader()
+def _stored(store: ProfileStore, people: Sequence[str], *, anyone: bool) -> dict[str, Stored]:
+    """Whom clips are held against, by name."""
+    if not anyone:
+        return {name: store.stored(name) for name in dict.fromkeys(people)}
+    from .clip_check import strong_profiles
 
-    def write(result: Verification) -> None:
-        table.writerow({name: _safe_cell(value) for name, value in as_row(result).items()})
-        stream.flush()
-
-    return write
-
-
-def _jsonl_writer(stream: IO[str], signature: SignatureStatus) -> _Write:
-    def write(result: Verification) -> None:
-        stream.write(json.dumps(_plain(result, signature), ensure_ascii=False, allow_nan=False) + "\n")
-        stream.flush()
-
-    return write
+    names = [profile.name for profile in strong_profiles(store)]
+    if not names:
+        raise UnknownPersonError(
+            f"nobody is enrolled under {store.home} whose profile passed its self-test. Enrol first: poseauth enroll "
+            "--person NAME VIDEOS --impostor OTHERS"
+        )
+    return {name: store.stored(name) for name in names}
 
 
-def _safe_cell(value: str) -> str:
-    """A file's name must not become a formula in somebody's spreadsheet."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(value) else value
+class _Answers:
+    """Says and writes each answer as it comes, and keeps what the end of the run needs."""
+
+    def __init__(
+        self, stored: Mapping[str, Stored], table: ResultTable | None, *, as_json: bool, output: Path | None
+    ) -> None:
+        self.n_of: Counter[str] = Counter()
+        """Answers by verdict, and those not analysed."""
+        self.overview: list[tuple[int, dict[str, str], Path | None]] = []
+        """Number of the clip, row by `CSV_COLUMNS`, page."""
+        self._stored, self._table, self._output = stored, table, output
+        self._as_json = as_json
+        self._plain: list[dict[str, Any]] = []
+        self._identities: list[tuple[int, Any]] = []
+        self._n_known = 0
+
+    def add(self, answer: Answer) -> Row:
+        """Say and write an answer; gives its row."""
+        plain = None if answer.result is None else self._as_plain(answer.result)
+        if self._table is not None:
+            row = self._table.row(answer, plain)
+            self._table.file.add(row)
+            self._identities.append((answer.number, self._table.identity_of(answer)))
+            flat = self._table.flat(row)
+        else:
+            row = answer.known or plain or {}
+            flat = flat_row({**row, "source": encodable(str(answer.clip.path))})
+        self.n_of[flat["verdict"] or _NOT_ANALYSED] += 1
+        self.overview.append((answer.number, flat, answer.page))
+        self._say(answer, flat)
+        if self._as_json:
+            self._plain.append(plain or {**row, "known_from": self._known_from(answer, flat)})
+        return row
+
+    @property
+    def in_order(self) -> list[Any]:
+        """What the rows are about, in the order in which the clips were named."""
+        return [identity for _, identity in sorted(self._identities, key=lambda pair: pair[0])]
+
+    def tell_end(self) -> None:
+        """Say what holds for all answers."""
+        if self._as_json:
+            click.echo(json.dumps(self._plain, indent=2, ensure_ascii=False, allow_nan=False))
+        else:
+            for name, one in self._stored.items():
+                click.echo(f"The profile of {name} is {one.signature.sentence}.")
+            click.echo(FOOTER)
+        if self.n_of.total() > 1:
+            counted = ", ".join(f"{self.n_of[name]} {name}" for name in (*Verdict, _NOT_ANALYSED) if self.n_of[name])
+            known = f"; {self._n_known} of them known before" if self._n_known else ""
+            click.echo(f"{self.n_of.total()} answers: {counted}{known}", err=True)
+
+    def _as_plain(self, result: Verification) -> dict[str, Any]:
+        one = self._stored.get(result.person)
+        return {**as_dict(result), "profile_signature": one.signature.as_dict() if one else None}
+
+    def _say(self, answer: Answer, flat: Mapping[str, str]) -> None:
+        if answer.result is None:
+            self._n_known += 1
+            if not self._as_json:
+                verdict = verdict_in_colour(flat["verdict"])
+                click.echo(readable(f"{flat['source']}: ") + verdict + readable(f" ({flat['person']}), known from "
+                           f"{self._known_from(answer, flat)}"))  # fmt: skip
+        elif not self._as_json:
+            click.echo(describe_result(answer.result))
+        elif answer.result.verdict is None:
+            click.secho(readable(f"{answer.result.source}: {answer.result.reasons[0]}"), fg="yellow", err=True)
+        if answer.page is not None and answer.result is not None:
+            click.echo(f"page of {encodable(answer.clip.path.name)!r}: {encodable(str(answer.page))}", err=True)
+
+    def _known_from(self, answer: Answer, flat: Mapping[str, str]) -> str:
+        if answer.like is not None and answer.like.path != answer.clip.path:
+            return f"{encodable(str(answer.like.path))}, which holds the same"
+        return str(self._output or "this run")
 
 
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+def _write_overview(places: PagePlaces | None, answers: _Answers) -> None:
+    if places is None or places.overview is None:
+        return
+    from .clip_report import put
+    from .overview_page import overview
+
+    in_order = sorted(answers.overview, key=lambda entry: entry[0])
+    put(places.overview, overview([(row, page) for _, row, page in in_order], places.overview))
+    click.echo(f"page over all clips: {encodable(str(places.overview))}", err=True)

@@ -105,6 +105,11 @@ class IsolatedVideo:
         """What was decoded of what the file promises; known when the pictures have ended."""
         return self._coverage
 
+    @property
+    def n_decoded(self) -> int:
+        """Pictures given so far."""
+        return self._n_pictures
+
     def __iter__(self) -> Iterator[Frame]:
         """The pictures in order of time; ends without an error where `close` was called."""
         with contextlib.suppress(_Closed):

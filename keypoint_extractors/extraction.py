@@ -29,9 +29,10 @@ _AHEAD_FRAMES = 64
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the extraction of one video is; `n_expected` is None where the file promises nothing."""
+    """How far the extraction of one video is, in frames; `n_expected` is None where the file promises nothing."""
 
     source_name: str
+    n_decoded: int
     n_done: int
     n_expected: int | None
 
@@ -86,7 +87,7 @@ def observe_video(
         for found in estimator.detect(pictures(stream)):
             detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
-                on_progress(Progress(path.name, len(detections), n_expected))
+                on_progress(Progress(path.name, reader.n_decoded, len(detections), n_expected))
     shot_of_frame = np.array(shots, np.int32)
     return observation_from(
         detections,

@@ -25,11 +25,14 @@ class ExtractorOptions:
         "auto", "cpu", "cuda", "cuda:1", ...: where a YOLO network runs.
     allow_download : bool
         Whether weights that are nowhere on this machine may be fetched once.
+    n_threads : int or None
+        Cores to use; None takes all. It changes the speed and the memory, not the result beyond rounding.
     """
 
     weights: str | None = None
     device: str = "auto"
     allow_download: bool = False
+    n_threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,16 @@ def _yolo(options: ExtractorOptions) -> Extractor:
     weights, folder = _name_and_folder(options.weights)
     fingerprint = yolo_fingerprint(weights, weights_dir=folder, allow_download=options.allow_download)
     return Extractor(
-        "yolo", fingerprint, lambda: YoloPose(weights, weights_dir=folder, device=options.device)
-    )  # fmt: skip
+        "yolo",
+        fingerprint,
+        lambda: YoloPose(weights, weights_dir=folder, device=options.device, n_threads=options.n_threads),
+    )
 
 
 def _mediapipe(options: ExtractorOptions) -> Extractor:
     if options.device.startswith("cuda"):
         raise ExtractorError("mediapipe runs on the CPU only. Leave out --device, or use --extractor yolo")
-    return Extractor("mediapipe", blazepose_fingerprint(), BlazePose)
+    return Extractor("mediapipe", blazepose_fingerprint(), lambda: BlazePose(n_workers=options.n_threads))
 
 
 def _openpose(options: ExtractorOptions) -> Extractor:

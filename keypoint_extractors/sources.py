@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable
@@ -83,6 +84,23 @@ def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
     return found
 
 
+def content_sha256(path: Path) -> str:
+    """What a clip holds as one text, whatever it is called: of an OpenPose folder the names count that give the order.
+
+    Raises
+    ------
+    VideoError
+        If it cannot be read.
+    """
+    if not path.is_dir():
+        return sha256_of(path)
+    total = hashlib.sha256()
+    for entry in _entries(path):
+        if FILE_PATTERN.search(entry.name):
+            total.update(f"{sha256_of(entry)}  {entry.name}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
 def _found_in(folder: Path) -> Iterable[Path]:
     try:
         return find_sources(folder, recursive=True)
@@ -131,6 +149,7 @@ class SourceReader:
         path: Path,
         *,
         who: Follow | None = None,
+        sha256: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> KeypointSequence:
         """The keypoints of the person of interest in a clip.
@@ -141,6 +160,8 @@ class SourceReader:
             A video, a keypoint file or an OpenPose folder.
         who : Follow
             Whom to follow where there are several.
+        sha256 : str or None
+            The file's digest where it is known already.
         on_progress : callable
             Told while a video is seen; not called for what is kept already.
 
@@ -159,7 +180,7 @@ class SourceReader:
             return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
         if not path.is_file():
             raise VideoError(f"{path}: no such file")
-        sha256 = sha256_of(path)
+        sha256 = sha256 or sha256_of(path)
         kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
         if kept:
             return follow(kept, who)

@@ -67,6 +67,11 @@ class ProfileFiles:
     contents: Mapping[str, bytes]
     plain: Mapping[str, Any]
 
+    @property
+    def sha256(self) -> str:
+        """Digest of profile.json, which names those of the other files."""
+        return hashlib.sha256(self.contents[PROFILE_FILE]).hexdigest()
+
     def profile(self) -> Profile:
         """The person.
 

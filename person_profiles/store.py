@@ -76,10 +76,11 @@ class Listed:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A profile as it stands in the store, and what is known of its signature."""
+    """A profile as it stands in the store, what is known of its signature, and the files that it was read from."""
 
     profile: Profile
     signature: SignatureStatus
+    files: ProfileFiles
 
 
 class ProfileStore:
@@ -299,7 +300,7 @@ class ProfileStore:
             raise ProfileDamagedError(
                 f"{place} holds a profile of {profile.name}, which does not belong there. {REMEDY}"
             )
-        return Stored(profile, self.signature_of(files))
+        return Stored(profile, self.signature_of(files), files)
 
     def _names(self) -> list[str]:
         return [entry.profile.name for entry in self.entries() if entry.profile]

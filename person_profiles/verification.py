@@ -47,8 +47,8 @@ def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
 
 
 @dataclass(frozen=True, eq=False)
-class OtherPerson:
-    """Another enrolled person, ready to score."""
+class LoadedPerson:
+    """An enrolled person, ready to score."""
 
     profile: Profile
     scorer: WindowScorer
@@ -154,7 +154,7 @@ def verify(
     *,
     limits: EvidenceLimits | None = None,
     any_extractor: bool = False,
-    others: Sequence[OtherPerson] = (),
+    others: Sequence[LoadedPerson] = (),
 ) -> Verification:
     """Whether a clip moves like the enrolled person.
 
@@ -170,7 +170,7 @@ def verify(
         How much evidence a verdict needs; by default what the profile's self-test found to be enough.
     any_extractor : bool
         Whether keypoints of another extractor than the profile's are accepted, with a caveat.
-    others : sequence of OtherPerson
+    others : sequence of LoadedPerson
         Other enrolled people; whom the clip fits better than the claimed person is named.
 
     Raises
@@ -267,7 +267,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
 
 
 def _who_fits_better(
-    sequence: KeypointSequence, clip: ScoredClip, profile: Profile, others: Sequence[OtherPerson]
+    sequence: KeypointSequence, clip: ScoredClip, profile: Profile, others: Sequence[LoadedPerson]
 ) -> str | None:
     """The enrolled person whom the clip fits best, if beyond their own undecided band and better than the claimed."""
     best, name = clip.likelihood.log10_lr if clip.likelihood else 0.0, None

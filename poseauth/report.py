@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from poseauth.arrays import Float64Array
 from poseauth.calibration import LikelihoodRatio
@@ -11,6 +12,9 @@ from poseauth.decision import Decision, Verdict
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.keypoints import Provenance
 from poseauth.windows import WINDOW_S
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 2
 
@@ -40,6 +44,7 @@ VERBAL_SCALE = (
 _NO_SUPPORT_BELOW = 2.0
 
 Status = Literal["analysed", "not analysed"]
+PersonIs = Literal["claimed", "closest"]
 
 _SENTENCES = {
     Verdict.AUTHENTIC: "body movement consistent with {person}",
@@ -80,6 +85,8 @@ class Verification:
         What weakens it: files that broke off, a profile that has met no real impostor.
     track_record : str
         How often the profile was wrong on held-out clips; "" where nobody knows.
+    person_is : "claimed" or "closest"
+        Whether somebody said that it is this person, or they were picked from several.
     """
 
     source: str
@@ -95,6 +102,7 @@ class Verification:
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
     track_record: str = ""
+    person_is: PersonIs = "claimed"
 
     @property
     def verdict(self) -> Verdict | None:
@@ -193,6 +201,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "source": result.source,
         "person": result.person,
+        "person_is": result.person_is,
         "status": result.status,
         "verdict": result.verdict.value if result.verdict else None,
         "sentence": sentence(result),
@@ -230,6 +239,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
 CSV_COLUMNS = (
     "source",
     "person",
+    "person_is",
     "status",
     "verdict",
     "n_windows",
@@ -243,13 +253,49 @@ CSV_COLUMNS = (
     "reasons",
     "caveats",
 )
+_COUNTS = ("n_windows", "n_votes_authentic", "n_votes_fake", "n_people_ignored")
+_NUMBERS = (
+    "mean_score_higher_is_more_like_person",
+    "log10_lr_above_0_speaks_for_person",
+    "seconds_analysed",
+    "coverage",
+)
 
 
 def as_row(result: Verification) -> dict[str, str]:
     """One line of a table, by `CSV_COLUMNS`; empty where there is nothing to say."""
-    plain = as_dict(result)
-    ratio = plain["likelihood_ratio"]
-    plain["log10_lr_above_0_speaks_for_person"] = ratio["log10_lr_above_0_speaks_for_person"] if ratio else None
-    plain["n_people_ignored"] = result.provenance.n_people_ignored if result.provenance else None
-    plain["reasons"], plain["caveats"] = "; ".join(result.reasons), "; ".join(result.caveats)
-    return {name: "" if plain[name] is None else str(plain[name]) for name in CSV_COLUMNS}
+    return flat_row(as_dict(result))
+
+
+def flat_row(plain: Mapping[str, Any]) -> dict[str, str]:
+    """One line of a table, by `CSV_COLUMNS`, of what `as_dict` gave."""
+    ratio, provenance = plain.get("likelihood_ratio") or {}, plain.get("provenance") or {}
+    row = {
+        **plain,
+        "log10_lr_above_0_speaks_for_person": ratio.get("log10_lr_above_0_speaks_for_person"),
+        "n_people_ignored": provenance.get("n_people_ignored"),
+        "reasons": "; ".join(plain.get("reasons") or ()),
+        "caveats": "; ".join(plain.get("caveats") or ()),
+    }
+    return {name: "" if row.get(name) is None else str(row[name]) for name in CSV_COLUMNS}
+
+
+def as_frame(results: Iterable[Verification]) -> pd.DataFrame:
+    """A table of results, one row a clip and person, for notebooks.
+
+    Parameters
+    ----------
+    results : iterable of Verification
+        In the order of the rows.
+
+    Returns
+    -------
+    pd.DataFrame [columns=CSV_COLUMNS]
+        As `--output results.csv` has it, with numbers as numbers and NA where there is nothing to say.
+    """
+    import pandas as pd
+
+    rows = [as_row(result) for result in results]
+    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS), dtype="string").replace("", pd.NA)
+    counts = {name: "Int64" for name in _COUNTS}
+    return frame.astype({**counts, **{name: "Float64" for name in _NUMBERS}})

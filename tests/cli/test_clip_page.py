@@ -277,8 +277,7 @@ def test_verify_writes_a_page_and_its_json_and_two_runs_differ_in_the_times_alon
     clip = speeches / "test-other.npz"
     written = []
     for number, moment in enumerate(("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")):
-        for module in ("cli.clip_report", "cli.clip_evidence"):
-            monkeypatch.setattr(f"{module}.utc_now", lambda moment=moment: moment)
+        monkeypatch.setattr("cli.clip_evidence.utc_now", lambda moment=moment: moment)
         target = tmp_path / str(number) / "clip.html"
         assert run(poseauth, home, clip, "--report", target)[0] == 0
         written.append((target.read_text(), json.loads(target.with_suffix(".json").read_text()), moment))
@@ -338,7 +337,7 @@ def test_a_folder_holds_a_page_a_clip_and_none_of_two_of_one_name_is_lost(poseau
     assert status == 3
     names = ["clip.npz", "clip.npz (2)", "gone.mp4", "note.mp4", "short.npz"]
     assert sorted(entry.name for entry in pages.iterdir()) == sorted(
-        f"{name}{ending}" for name in names for ending in (".html", ".json")
+        ["index.html", *(f"{name}{ending}" for name in names for ending in (".html", ".json"))]
     )
     plain = {name: json.loads((pages / f"{name}.json").read_text()) for name in names}
     assert plain["clip.npz"]["verification"]["verdict"] == "authentic"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from person_profiles.verification import OtherPerson, load_scorer, score_clip, usual_limits, verify
+from person_profiles.verification import LoadedPerson, load_scorer, score_clip, usual_limits, verify
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import (
     ExtractorMismatchError,
@@ -267,7 +267,7 @@ def test_another_person_is_named_only_if_the_clip_fits_them_better_and_they_are_
     doubtful = _shifted(ada.calibrated.clips, -3.0)
     claimed = replace(ada, calibrated=replace(ada.calibrated, clips=doubtful))
     for other, named in ((twin, True), (unlike, False), (replace(twin, weaknesses=("weak",)), False)):
-        result = verify(clip, claimed, scorer, others=[OtherPerson(other, scorer)])
+        result = verify(clip, claimed, scorer, others=[LoadedPerson(other, scorer)])
         assert any(f"fits {other.name} better" in caveat for caveat in result.caveats) is named
 
 

@@ -1,0 +1,324 @@
+"""One clip held against the people asked for, with its pages: the work of `verify`, wherever it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from poseauth import __version__
+from poseauth.decision import EvidenceLimits
+from poseauth.errors import ExtractorError, InputError, ProfileError
+from poseauth.keypoints import KeypointSequence
+from poseauth.report import Verification, not_analysed
+
+from .clip_report import write_report
+from .options import EXTRACTOR_CHOICES, open_reader, open_store, whom
+from .reading import encodable, reason
+
+if TYPE_CHECKING:
+    from keypoint_extractors.sources import SourceReader
+    from person_profiles.profile import Profile
+    from person_profiles.store import ProfileStore, Stored
+    from person_profiles.verification import LoadedPerson
+
+CLOSEST = ""
+"""In place of a person's name: whoever is closest of all."""
+_NOT_OF_THE_ANSWER = ("cache_dir", "no_cache", "allow_download", "device")
+"""Options that change where things are kept and done, not what is answered."""
+
+Tell = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What holds for every clip of a run.
+
+    Attributes
+    ----------
+    home : Path
+        Of the profiles.
+    people : mapping of str to str
+        Whom clips are held against, with the digest of each profile.
+    anyone : bool
+        Whether the closest of them is the answer, instead of one answer each.
+    extractor : str or None
+        By name; None: each profile's own.
+    any_extractor : bool
+        Whether keypoints of another extractor than the profile's are accepted.
+    min_seconds : float or None
+        Usable seconds that a verdict needs; None: what the profile's self-test found to be enough.
+    track, box :
+        Whom to follow, as in `keypoint_extractors.following.Follow`.
+    reader : mapping
+        Options of `open_reader`.
+    n_threads : int or None
+        Cores for one clip; None: all.
+    """
+
+    home: Path
+    people: Mapping[str, str]
+    anyone: bool = False
+    extractor: str | None = None
+    any_extractor: bool = False
+    min_seconds: float | None = None
+    track: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    reader: Mapping[str, Any] = field(default_factory=dict)
+    n_threads: int | None = None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Whom the answers of a clip are about: the people, or `CLOSEST`."""
+        return (CLOSEST,) if self.anyone else tuple(self.people)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What of this changes an answer, and device and folders apart all that the command was told; plain values."""
+        options = {
+            "anyone": self.anyone,
+            "extractor": self.extractor,
+            "any_extractor": self.any_extractor,
+            "min_seconds": self.min_seconds,
+            "track": self.track,
+            "box": self.box,
+            **{name: value for name, value in self.reader.items() if name not in _NOT_OF_THE_ANSWER},
+        }
+        return {name: _plain(value) for name, value in sorted(options.items())}
+
+    def key(self, content_sha256: str, answer: str, extractor_digest: str | None) -> str:
+        """What an answer rests on, as one text: content, profile, options and version, not the file's name.
+
+        Parameters
+        ----------
+        content_sha256 : str
+            Of the clip.
+        answer : str
+            One of `answers`.
+        extractor_digest : str or None
+            Of the extractor where it is not the profile's; the profile's digest covers its own.
+        """
+        profiles = sorted(self.people.values()) if self.anyone else [self.people[answer]]
+        parts = [content_sha256, profiles, self.told, extractor_digest, __version__]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClipToCheck:
+    """A clip and what is wanted of it.
+
+    Attributes
+    ----------
+    number : int
+        Of the clip in the run.
+    path : Path
+        The clip.
+    sha256 : str or None
+        Its digest where it could be read.
+    keys : mapping of str to str
+        The answers wanted, by whom they are about, each with what it rests on; "" where the clip has no digest.
+    pages : mapping of str to Path
+        Where their pages go; an answer without a place has none.
+    problem : InputError or None
+        Why there is nothing to read.
+    """
+
+    number: int
+    path: Path
+    sha256: str | None
+    keys: Mapping[str, str]
+    pages: Mapping[str, Path] = field(default_factory=dict)
+    problem: InputError | None = None
+
+
+class ClipCheck:
+    """Holds clips against people, one after another; profiles and networks are loaded once, when they are needed.
+
+    Parameters
+    ----------
+    options : CheckOptions
+        For every clip.
+    stored : mapping of str to Stored, or None
+        The people where they have been read already.
+
+    Raises
+    ------
+    ProfileError
+        If a profile cannot be read, or is another than the options say.
+    """
+
+    def __init__(self, options: CheckOptions, stored: Mapping[str, Stored] | None = None) -> None:
+        self._options = options
+        self._store = open_store(options.home)
+        self._stored = stored or {name: self._store.stored(name) for name in options.people}
+        for name, digest in options.people.items():
+            if self._stored[name].files.sha256 != digest:
+                raise ProfileError(f"the profile of {name} was changed meanwhile. Begin again")
+        self._readers: dict[str, SourceReader] = {}
+        self._limits = None if options.min_seconds is None else EvidenceLimits(min_seconds=options.min_seconds)
+
+    def __call__(self, clip: ClipToCheck, tell: Tell) -> dict[str, Verification]:
+        """The answers wanted, and their pages written.
+
+        Parameters
+        ----------
+        clip : ClipToCheck
+            The clip.
+        tell : callable
+            Hears `keypoint_extractors.extraction.Progress` while a video is seen; then "windows", then "page".
+
+        Raises
+        ------
+        StorageError
+            If a page cannot be written.
+        """
+        from .clip_evidence import utc_now
+
+        started_utc = utc_now()
+        seen: dict[str, KeypointSequence | InputError | ExtractorError] = {}
+        names = list(self._options.people) if self._options.anyone else list(clip.keys)
+        results = {name: self._hold(clip, self._seen(clip, name, seen, tell), name, tell) for name in names}
+        if self._options.anyone:
+            from person_profiles.claims import closest_of
+
+            results = {CLOSEST: closest_of(list(results.values()))}
+        for answer, page in clip.pages.items():
+            result = results[answer]
+            if result.person not in self._stored:
+                continue  # fits nobody: there is no profile to show
+            read = self._seen(clip, result.person, seen, tell)
+            tell("page")
+            write_report(
+                page,
+                clip.path,
+                read if isinstance(read, KeypointSequence) else None,
+                result,
+                stored=self._stored[result.person],
+                scorer=self._loaded[result.person].scorer,
+                options=self._options.told,
+                limits=self._options.reader.get("limits"),
+                key=clip.keys[answer],
+                started_utc=started_utc,
+            )
+        return results
+
+    def close(self) -> None:
+        """Free the networks."""
+        for reader in self._readers.values():
+            reader.close()
+
+    def extractor_digest(self, answer: str) -> str | None:
+        """Of the extractor in use where it need not be the profile's; None where it must be, or cannot run here."""
+        if not self._options.any_extractor:
+            return None
+        name = next(iter(self._options.people)) if answer == CLOSEST else answer
+        try:
+            return self._reader(name).extractor.fingerprint.digest
+        except ExtractorError:
+            return None
+
+    def _seen(
+        self,
+        clip: ClipToCheck,
+        name: str,
+        seen: dict[str, KeypointSequence | InputError | ExtractorError],
+        tell: Tell,
+    ) -> KeypointSequence | InputError | ExtractorError:
+        """The clip's keypoints by the extractor for a person, once an extractor."""
+        extractor = self._extractor_name(name)
+        if clip.problem is not None:
+            return clip.problem
+        if extractor not in seen:
+            who = whom(self._options.track, self._options.box)
+            try:
+                seen[extractor] = self._reader(name).read(clip.path, who=who, sha256=clip.sha256, on_progress=tell)
+            except (InputError, ExtractorError) as error:
+                seen[extractor] = error
+        return seen[extractor]
+
+    def _hold(
+        self, clip: ClipToCheck, read: KeypointSequence | InputError | ExtractorError, name: str, tell: Tell
+    ) -> Verification:
+        from person_profiles.claims import hold_against
+
+        source = encodable(str(clip.path))
+        if not isinstance(read, KeypointSequence):
+            return not_analysed(source, name, reason(clip.path, read))
+        tell("windows")
+        result = hold_against(
+            read,
+            self._loaded[name],
+            limits=self._limits,
+            any_extractor=self._options.any_extractor,
+            others=() if self._options.anyone else self._others(name),
+        )
+        return replace(result, source=source)
+
+    def _reader(self, name: str) -> SourceReader:
+        extractor = self._extractor_name(name)
+        if extractor not in self._readers:
+            self._readers[extractor] = open_reader(extractor, n_threads=self._options.n_threads, **self._options.reader)
+        return self._readers[extractor]
+
+    def _extractor_name(self, name: str) -> str:
+        known = self._stored[name].profile.extractor
+        wanted = self._options.extractor or (known.name if known else "auto")
+        return wanted if wanted in EXTRACTOR_CHOICES else "auto"
+
+    @cached_property
+    def _loaded(self) -> dict[str, LoadedPerson]:
+        """The people asked for, ready to score."""
+        return {name: _loaded(stored.profile, self._device) for name, stored in self._stored.items()}
+
+    def _others(self, name: str) -> Sequence[LoadedPerson]:
+        """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
+        extractor = self._stored[name].profile.extractor
+        return [
+            other for other in self._everybody if other.profile.name != name and other.profile.extractor == extractor
+        ]
+
+    @cached_property
+    def _everybody(self) -> list[LoadedPerson]:
+        found = []
+        for profile in strong_profiles(self._store):
+            try:
+                found.append(self._loaded.get(profile.name) or _loaded(profile, self._device))
+            except ProfileError as error:
+                click.secho(f"not compared with {profile.name}: {error}", fg="yellow", err=True)
+        return found
+
+    @property
+    def _device(self) -> str:
+        return str(self._options.reader.get("device", "auto"))
+
+
+def nobody_close(source: str, why: str) -> Verification:
+    """The answer about the closest person where the clip was held against nobody."""
+    from person_profiles.claims import ANYONE
+
+    return replace(not_analysed(source, ANYONE, why), person_is="closest")
+
+
+def strong_profiles(store: ProfileStore) -> list[Profile]:
+    """The people whose profiles can be read and passed their self-test."""
+    return [entry.profile for entry in store.entries() if entry.profile is not None and not entry.profile.is_weak]
+
+
+def _loaded(profile: Profile, device: str) -> LoadedPerson:
+    from person_profiles.verification import LoadedPerson, load_scorer
+
+    return LoadedPerson(profile, load_scorer(profile, device=device))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return list(value) if isinstance(value, tuple) else encodable(str(value))

@@ -1,0 +1,149 @@
+"""The page over all clips of a run: a table to sort, with a link to the page of each clip."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from poseauth.decision import Verdict
+from poseauth.report import NOT_EXAMINED, SCOPE
+
+from .page import counted, document, section, text
+
+_NOT_ANALYSED = "not analysed"
+_ORDER = {Verdict.FAKE: 0, Verdict.INCONCLUSIVE: 1, Verdict.AUTHENTIC: 2}
+_COLUMNS = (
+    "Clip", "Person", "Answer", "log10 likelihood ratio", "Mean score, 0 to 1", "Windows for and against",
+    "Seconds analysed", "Why, and what weakens it",
+)  # fmt: skip
+_NUMBERS = (3, 4, 5, 6)
+"""Columns that are sorted as numbers."""
+_STYLE = """
+:root { --for: #005a8c; --against: #a33e00; --open: #6b5b00; }
+@media (prefers-color-scheme: dark) { :root { --for: #56b4e9; --against: #ff9a4d; --open: #e6c84a; } }
+body { max-width: 90rem; }
+h1 { font-size: 1.6em; margin: 0.6rem 0 0.2rem; }
+.counts { display: flex; flex-wrap: wrap; gap: 0.5rem 2rem; padding: 0; margin: 0.8rem 0; list-style: none; }
+.counts b { font-size: 1.5em; display: block; font-variant-numeric: tabular-nums; }
+table { width: 100%; }
+thead th { position: sticky; top: 0; }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; text-align: left; cursor: pointer; }
+th button::after { content: " \\2195"; opacity: 0.5; }
+th[aria-sort="ascending"] button::after { content: " \\2191"; opacity: 1; }
+th[aria-sort="descending"] button::after { content: " \\2193"; opacity: 1; }
+th button:focus-visible, tbody a:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.why { font-size: 0.9em; min-width: 16rem; }
+tbody a { color: inherit; }
+.authentic { color: var(--for); font-weight: 700; } .fake { color: var(--against); font-weight: 700; }
+.inconclusive { color: var(--open); font-weight: 700; }
+@media print { th button::after { content: ""; } thead th { position: static; } }
+"""
+# The only script of poseauth's pages: it moves rows that are there, and reads nothing but their cells. Without it the
+# table stands in the order in which the clips were named.
+_SCRIPT = """
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const head = button.closest("th"), body = head.closest("table").tBodies[0], column = head.cellIndex;
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const isNumber = head.dataset.kind === "number";
+    const rows = [...body.rows].sort((a, b) => {
+      const [x, y] = [value(a), value(b)];
+      if (isNumber && (x === "" || y === "")) return (x === "") - (y === "");  // empty ones last, either way
+      const order = isNumber ? x - y : x.localeCompare(y, undefined, { numeric: true });
+      return down ? -order : order;
+    });
+    body.append(...rows);
+  });
+}
+"""
+
+
+def overview(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path) -> str:
+    """The page over all answers of a run.
+
+    Parameters
+    ----------
+    rows : sequence of (mapping of str to str, Path or None)
+        Each answer by `poseauth.report.CSV_COLUMNS`, and its page.
+    place : Path
+        Where this page will stand, for the links.
+    """
+    counts = Counter(row["verdict"] or _NOT_ANALYSED for row, _ in rows)
+    people = sorted({row["person"] for row, _ in rows})
+    named = ", ".join(people[:8]) + (f" and {len(people) - 8} more" if len(people) > 8 else "")
+    items = [
+        f'<li><b class="{name if name in list(Verdict) else ""}">{counts[name]}</b> {text(name)}</li>'
+        for name in (*(str(verdict.value) for verdict in Verdict), _NOT_ANALYSED)
+    ]
+    header = (
+        f"<h1>{text(counted(len(rows), 'answer'))}: {text(named)}</h1>\n"
+        f'<ul class="counts">{"".join(items)}</ul>\n<p class="lead">{text(SCOPE)} Not examined: '
+        f"{text(', '.join(NOT_EXAMINED))}. Among many clips some answers are wrong: open each before you use it.</p>"
+    )
+    return document(
+        f"{counted(len(rows), 'answer')}: {named}",
+        header,
+        [section("clips", "Clips", _table(rows, place))],
+        "<p>A heading sorts the table; a second time the other way round. A likelihood ratio above 0 speaks for the "
+        "person, below 0 against; a score is higher the more a window moves like them.</p>",
+        style=_STYLE,
+        script=_SCRIPT,
+    )
+
+
+def _table(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path) -> str:
+    heads = [
+        f'<th scope="col" data-kind="{"number" if number in _NUMBERS else "text"}">'
+        f'<button type="button">{text(name)}</button></th>'
+        for number, name in enumerate(_COLUMNS)
+    ]
+    return "\n".join(
+        [
+            '<div class="wide" role="region" aria-label="All clips" tabindex="0">',
+            "<table>\n<caption>One row for each clip and person</caption>",
+            f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>",
+            *(_row(row, page, place) for row, page in rows),
+            "</tbody>\n</table>\n</div>",
+        ]
+    )
+
+
+def _row(row: Mapping[str, str], page: Path | None, place: Path) -> str:
+    verdict = row["verdict"]
+    name = text(row["source"])
+    link = None if page is None else _link(page, place)
+    clip = f'<a href="{text(link)}">{name}</a>' if link else name
+    votes = f"{row['n_votes_authentic']} : {row['n_votes_fake']}" if verdict else ""
+    closest = " (closest)" if row["person_is"] == "closest" and verdict else ""
+    why = "; ".join(part for part in (row["reasons"], row["caveats"]) if part)
+    return (
+        f'<tr><th scope="row">{clip}</th><td>{text(row["person"] + closest)}</td>'
+        f'<td class="{text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
+        f"{text(verdict or _NOT_ANALYSED)}</td>"
+        + _number(row["log10_lr_above_0_speaks_for_person"], "+.2f")
+        + _number(row["mean_score_higher_is_more_like_person"], ".2f")
+        + f'<td class="number" data-value="{text(row["n_votes_authentic"])}">{text(votes)}</td>'
+        + _number(row["seconds_analysed"] if verdict else "", ".1f")
+        + f'<td class="why">{text(why)}</td></tr>'
+    )
+
+
+def _number(cell: str, form: str) -> str:
+    try:
+        shown = format(float(cell), form) if cell else ""
+    except ValueError:  # somebody wrote into the table
+        shown, cell = cell, ""
+    return f'<td class="number" data-value="{text(cell)}">{text(shown)}</td>'
+
+
+def _link(page: Path, place: Path) -> str:
+    """The way from one page to another, as a relative address."""
+    way = Path(os.path.relpath(page.absolute(), place.absolute().parent))
+    return "./" + quote_from_bytes(os.fsencode(way.as_posix()))

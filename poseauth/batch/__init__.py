@@ -1,0 +1,1 @@
+"""Running one function over many pieces of work; knows neither videos nor verdicts."""

@@ -1,0 +1,251 @@
+"""Pieces of work over processes: each process takes one at a time, and one that dies costs its own piece alone.
+
+A pool of `concurrent.futures` or loky is broken as a whole by one dead process and does not say what it worked on;
+pebble's shares one channel under one lock among all processes. Here every process has a pipe of its own, so that a
+process killed at any moment leaves the others as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from poseauth.errors import PoseAuthError
+
+MOST_TRIES = 2
+"""Processes that a piece may cost before it is given up."""
+_PATIENCE_TO_END_S = 5.0
+_TOLD, _DONE, _RAISED = "told", "done", "raised"
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+Tell = Callable[[Any], None]
+"""Says how far a piece is."""
+Work = Callable[[W, Tell], R]
+"""What is done with a piece."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A piece without a result: its processes died, or the work failed in a way that nobody foresaw."""
+
+    why: str
+
+
+def run_here(pieces: Iterable[W], work: Work[W, R], on_told: Callable[[W, Any], None]) -> Iterator[tuple[W, R | Lost]]:
+    """The result of every piece in their order, in this process.
+
+    Parameters
+    ----------
+    pieces : iterable
+        Taken one at a time.
+    work : callable
+        Called with a piece and with what it tells its progress to.
+    on_told : callable
+        Hears the piece and what was told of it.
+
+    Raises
+    ------
+    PoseAuthError
+        What `work` raises ends the run; any other exception is `Lost`.
+    """
+    for piece in pieces:
+        try:
+            result: R | Lost = work(piece, lambda told, piece=piece: on_told(piece, told))  # type: ignore[misc]
+        except PoseAuthError:
+            raise
+        except Exception as error:
+            result = Lost(_in_words(error))
+        yield piece, result
+
+
+def run_in_processes(
+    pieces: Iterable[W],
+    make: Callable[[], Work[W, R]],
+    n_processes: int,
+    on_told: Callable[[W, Any], None],
+) -> Iterator[tuple[W, R | Lost]]:
+    """The result of every piece as it is done, over several processes.
+
+    Parameters
+    ----------
+    pieces : iterable
+        Taken one by one as processes become free, in this thread; each goes through a pipe.
+    make : callable
+        Makes the work, once in every process. Importable by name: it goes through a pipe too.
+    n_processes : int
+        How many at a time; so many pieces are held in memory.
+    on_told : callable
+        Hears the piece and what was told of it.
+
+    Raises
+    ------
+    PoseAuthError
+        What `make` or the work raises ends the run; any other exception, and a death of `MOST_TRIES` processes over one
+        piece, is `Lost`.
+    """
+    waiting = iter(pieces)
+    again: list[_Try[W]] = []
+    free = [_Process(make) for _ in range(n_processes)]
+    busy: list[_Process] = []
+    try:
+        while True:
+            while free:
+                following = again.pop(0) if again else _first_try(waiting)
+                if following is None:
+                    break
+                process = free.pop()
+                if not process.give(following):  # died while it had nothing to do: that is not the piece's fault
+                    process.end()
+                    process = _Process(make)
+                    process.give(following)
+                busy.append(process)
+            if not busy:
+                return
+            for process in _that_speak(busy):
+                piece = process.holds
+                answer = process.hear()
+                if answer is None:
+                    busy.remove(process)
+                    process.end()
+                    free.append(_Process(make))
+                    if piece.number < MOST_TRIES:
+                        again.append(_Try(piece.piece, piece.number + 1))
+                    else:
+                        yield piece.piece, Lost(f"{MOST_TRIES} processes died over it, the last {process.ending}")
+                    continue
+                kind, content = answer
+                if kind == _TOLD:
+                    on_told(piece.piece, content)
+                    continue
+                busy.remove(process)
+                free.append(process)
+                if kind == _RAISED:
+                    raise content
+                yield piece.piece, content
+    finally:
+        for process in itertools.chain(free, busy):
+            process.end()
+
+
+@dataclass(frozen=True)
+class _Try(Generic[W]):
+    piece: W
+    number: int
+
+
+def _first_try(waiting: Iterator[W]) -> _Try[W] | None:
+    for piece in waiting:
+        return _Try(piece, 1)
+    return None
+
+
+def _that_speak(processes: list[_Process]) -> list[_Process]:
+    """Those that said something or died, after waiting for it."""
+    ready = set(wait([process.pipe for process in processes]))
+    return [process for process in processes if process.pipe in ready]
+
+
+class _Process:
+    """A process that works, and the pipe to it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        # Spawned: a fork would copy locks that other threads hold.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, make), name="poseauth-worker", daemon=True)
+        self._process.start()
+        theirs.close()  # so that its death closes the pipe
+        self.holds: Any = None
+
+    def give(self, piece: Any) -> bool:
+        """Hand over a piece; False if the process is dead."""
+        self.holds = piece
+        try:
+            self.pipe.send(piece.piece)
+        except OSError:
+            return False
+        return True
+
+    def hear(self) -> tuple[str, Any] | None:
+        """What it said; None if it died."""
+        try:
+            kind, content = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        return kind, content
+
+    @property
+    def ending(self) -> str:
+        """How it died, in words."""
+        code = self._process.exitcode
+        if code is None or code >= 0:
+            return f"with exit status {code}"
+        with contextlib.suppress(ValueError):
+            return f"by {signal.Signals(-code).name}"
+        return f"by signal {-code}"
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.pipe.close()
+        self._process.join(0.05 if self._process.is_alive() else None)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(_PATIENCE_TO_END_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _serve(pipe: Connection, make: Callable[[], Work[Any, Any]]) -> None:
+    """Work until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and ends this process
+    _end_with_the_parent()
+    work: Work[Any, Any] | None = None
+    with contextlib.suppress(EOFError, OSError):  # the pipe closed: nobody waits any more
+        while True:
+            piece = pipe.recv()
+            try:
+                work = work or make()
+                answer = _DONE, work(piece, lambda told: pipe.send((_TOLD, told)))
+            except PoseAuthError as error:
+                answer = _RAISED, _as_sent(error)
+            except Exception as error:
+                answer = _DONE, Lost(_in_words(error))
+            pipe.send(answer)
+
+
+def _end_with_the_parent() -> None:
+    """A parent that was killed cannot end its processes: they see to it themselves."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def _as_sent(error: PoseAuthError) -> PoseAuthError:
+    """The error as it can go through a pipe: its kind and its words."""
+    plain = type(error).__new__(type(error))
+    plain.args = (str(error),)
+    return plain
+
+
+def _in_words(error: Exception) -> str:
+    """An exception that nobody foresaw, with the place, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {os.path.basename(frame.filename)}:{frame.lineno}: {error}"
