@@ -14,13 +14,13 @@ import click
 
 from poseauth import __version__
 from poseauth.decision import EvidenceLimits
-from poseauth.errors import ExtractorError, InputError, ProfileError
+from poseauth.errors import ExtractorError, InputError, ProfileError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
 
 from .clip_report import write_report
 from .options import EXTRACTOR_CHOICES, open_reader, open_store, whom
-from .reading import encodable, reason
+from .reading import encodable
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
@@ -249,7 +249,7 @@ class ClipCheck:
 
         source = encodable(str(clip.path))
         if not isinstance(read, KeypointSequence):
-            return not_analysed(source, name, reason(clip.path, read))
+            return not_analysed(source, name, reason(read, clip.path, clip.path.name))
         tell("windows")
         result = hold_against(
             read,
@@ -274,7 +274,9 @@ class ClipCheck:
     @cached_property
     def _loaded(self) -> dict[str, LoadedPerson]:
         """The people asked for, ready to score."""
-        return {name: _loaded(stored.profile, self._device) for name, stored in self._stored.items()}
+        from person_profiles.verification import load_person
+
+        return {name: load_person(stored.profile, device=self._device) for name, stored in self._stored.items()}
 
     def _others(self, name: str) -> Sequence[LoadedPerson]:
         """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
@@ -285,10 +287,12 @@ class ClipCheck:
 
     @cached_property
     def _everybody(self) -> list[LoadedPerson]:
+        from person_profiles.verification import load_person
+
         found = []
         for profile in strong_profiles(self._store):
             try:
-                found.append(self._loaded.get(profile.name) or _loaded(profile, self._device))
+                found.append(self._loaded.get(profile.name) or load_person(profile, device=self._device))
             except ProfileError as error:
                 click.secho(f"not compared with {profile.name}: {error}", fg="yellow", err=True)
         return found
@@ -308,12 +312,6 @@ def nobody_close(source: str, why: str) -> Verification:
 def strong_profiles(store: ProfileStore) -> list[Profile]:
     """The people whose profiles can be read and passed their self-test."""
     return [entry.profile for entry in store.entries() if entry.profile is not None and not entry.profile.is_weak]
-
-
-def _loaded(profile: Profile, device: str) -> LoadedPerson:
-    from person_profiles.verification import LoadedPerson, load_scorer
-
-    return LoadedPerson(profile, load_scorer(profile, device=device))
 
 
 def _plain(value: Any) -> Any:

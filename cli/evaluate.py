@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from poseauth.errors import ExtractorError, InputError, PoseAuthError
+from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
 from poseauth.recipes import RECIPES
 
 from .evaluation_page import page
@@ -30,7 +30,7 @@ from .evaluation_report import (
 )
 from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store
 from .progress import extraction_progress
-from .reading import SOME_FAILED, read_each, readable, reason, warn
+from .reading import SOME_FAILED, read_each, readable, warn
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
@@ -228,14 +228,14 @@ def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, Keypoint
     for path, result in read_each(reader, list(dict.fromkeys(paths))):
         if isinstance(result, PoseAuthError):
             warn(path, result)
-            unread[path] = reason(path, result)
+            unread[path] = reason(result, path, path.name)
         else:
             clips[path] = result
     for path in paths:
         if path not in clips and path not in unread:
             error = InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
             warn(path, error)
-            unread[path] = reason(path, error)
+            unread[path] = reason(error, path, path.name)
     return clips, unread
 
 

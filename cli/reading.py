@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poseauth.errors import ExtractorError, InputError, PoseAuthError
+from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
 from poseauth.keypoints import KeypointSequence
 
 from .clip_list import list_clips
@@ -60,14 +60,6 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def reason(path: Path, error: PoseAuthError) -> str:
-    """The error without the file's name at its head, for where the name stands already."""
-    text = str(error)
-    for name in (str(path), path.name):
-        text = text.removeprefix(f"{name}: ")
-    return text
-
-
 def warn(path: Path, error: PoseAuthError) -> None:
     """Say on stderr what went wrong with a clip."""
-    click.secho(readable(f"{path}: {reason(path, error)}"), fg="yellow", err=True)
+    click.secho(readable(f"{path}: {reason(error, path, path.name)}"), fg="yellow", err=True)

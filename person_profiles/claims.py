@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from person_profiles.verification import LoadedPerson, verify
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorMismatchError, InputError, NoEvidenceError
+from poseauth.errors import ExtractorError, ExtractorMismatchError, InputError, NoEvidenceError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
 
@@ -38,11 +39,43 @@ def hold_against(
         return not_analysed(
             source.source_name,
             name,
-            str(error).removeprefix(f"{source.source_name}: "),
+            reason(error, source.source_name),
             provenance=source,
             n_windows_still=still,
             n_windows_repeated=repeated,
         )
+
+
+def verify_each(
+    paths: Iterable[Path],
+    read: Callable[[Path], KeypointSequence],
+    person: LoadedPerson,
+    *,
+    limits: EvidenceLimits | None = None,
+    any_extractor: bool = False,
+    others: Sequence[LoadedPerson] = (),
+) -> Iterator[Verification]:
+    """The answer for each clip in turn; one that cannot be read or analysed is an answer without a verdict.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Clips.
+    read : callable
+        Gives a clip's keypoints, as `keypoint_extractors.sources.SourceReader.read` does.
+    person : LoadedPerson
+        Whose movement the clips are held against.
+    limits, any_extractor, others :
+        As in `verify`.
+    """
+    for path in paths:
+        try:
+            sequence = read(path)
+        except (InputError, ExtractorError) as error:
+            yield not_analysed(str(path), person.profile.name, reason(error, path, path.name))
+            continue
+        result = hold_against(sequence, person, limits=limits, any_extractor=any_extractor, others=others)
+        yield replace(result, source=str(path))
 
 
 def closest_of(results: Sequence[Verification]) -> Verification:

@@ -54,6 +54,11 @@ class LoadedPerson:
     scorer: WindowScorer
 
 
+def load_person(profile: Profile, *, device: str = "auto") -> LoadedPerson:
+    """A person ready to score; see `load_scorer`."""
+    return LoadedPerson(profile, load_scorer(profile, device=device))
+
+
 @dataclass(frozen=True, eq=False)
 class ScoredClip:
     """The windows of a clip and what the profile says of them.

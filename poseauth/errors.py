@@ -29,6 +29,14 @@ A message says what was found, what is needed and what to do next.
 from __future__ import annotations
 
 
+def reason(error: Exception, *names: object) -> str:
+    """The error without the file's name at its head, for where the name stands already."""
+    text = str(error)
+    for name in names:
+        text = text.removeprefix(f"{name}: ")
+    return text
+
+
 class PoseAuthError(Exception):
     """Base of everything poseauth raises on purpose; its text is written for the user."""
 

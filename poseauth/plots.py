@@ -1,4 +1,4 @@
-"""Plots of error rates as files: DET, Tippett, calibration."""
+"""Plots: DET, Tippett and calibration as files, and the scores of one clip over time as a figure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from poseauth.arrays import Float64Array
+from poseauth.decision import VOTE_THRESHOLD
 from poseauth.errors import StorageError
 from poseauth.metrics import det_points, tippett
+from poseauth.report import Verification
+from poseauth.windows import WINDOW_S
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DET_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999)
 N_BINS = 8
@@ -110,12 +114,54 @@ def plot_calibration(genuine_log10_lr: Float64Array, impostor_log10_lr: Float64A
     _save(figure, path)
 
 
-def _figure() -> tuple[Any, Axes]:
+def score_figure(result: Verification) -> Figure:
+    """The scores of a clip over time, for notebooks.
+
+    Parameters
+    ----------
+    result : Verification
+        Analysed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line a window, as long as the window, above one half in one colour and sign and below in another; the mean
+        of all; the verdict in the title. It belongs to no window: `savefig` it, or let a notebook show it.
+
+    Raises
+    ------
+    ValueError
+        If the clip was not analysed.
+    """
+    if result.window_scores is None or result.window_start_s is None or result.decision is None:
+        raise ValueError(f"{result.source} was not analysed: {'; '.join(result.reasons)}")
+    starts, scores = result.window_start_s, result.window_scores
+    figure, axes = _figure((9.0, 3.6))
+    for colour, mark, votes, told in (
+        (_GENUINE, "o", scores > VOTE_THRESHOLD, f"like {result.person}"),
+        (_IMPOSTOR, "x", scores <= VOTE_THRESHOLD, f"not like {result.person}"),
+    ):
+        axes.hlines(scores[votes], starts[votes], starts[votes] + WINDOW_S, color=colour, linewidth=1, alpha=0.4)
+        label = f"{int(votes.sum())} windows {told}"
+        axes.plot(starts[votes] + WINDOW_S / 2, scores[votes], mark, color=colour, label=label)
+    axes.axhline(VOTE_THRESHOLD, color="black", linewidth=1)
+    mean = result.decision.mean_score
+    axes.axhline(mean, color="black", linewidth=1, linestyle="--", label=f"mean {mean:.2f}")
+    axes.set(
+        xlabel="time in the clip, s", ylabel=f"score (higher = more like {result.person})", ylim=(0, 1),
+        xlim=(float(starts[0]), float(starts[-1]) + WINDOW_S),
+        title=f"{Path(result.source).name}: {result.decision.verdict.value} (body movement only)",
+    )  # fmt: skip
+    axes.legend(loc="best", fontsize="small")
+    return figure
+
+
+def _figure(size_inch: tuple[float, float] = _SIZE_INCH) -> tuple[Figure, Axes]:
     # A figure of its own, without pyplot: no display, no state left behind.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_SIZE_INCH, layout="constrained")
+    figure = Figure(figsize=size_inch, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.grid(alpha=0.3)
