@@ -65,6 +65,7 @@ class RowFile:
 
     def __enter__(self) -> RowFile:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except filelock.Timeout as error:
             raise StorageError(f"{self.path} is being written by another run. Wait for it, or name another") from error
@@ -134,11 +135,14 @@ class RowFile:
             raise self._unwritable(error) from error
 
     def _write(self, rows: Sequence[Row]) -> None:
+        with written_whole(self.path) as stream:
+            stream.write((self._header() + self._as_text(rows)).encode("utf-8"))
+
+    def _header(self) -> str:
         header = io.StringIO()
         if self._is_csv:
             csv.writer(header).writerow(self._columns)
-        with written_whole(self.path) as stream:
-            stream.write((header.getvalue() + self._as_text(rows)).encode("utf-8"))
+        return header.getvalue()
 
     def _as_text(self, rows: Sequence[Row]) -> str:
         if not self._is_csv:
@@ -150,12 +154,28 @@ class RowFile:
 
     def _read(self) -> list[Row]:
         try:
-            content = self.path.read_bytes().decode("utf-8")
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return []
+        # What a kill cut off has no end of line: it goes, unless it is all there is and none of ours.
+        lines = content[: content.rfind(b"\n") + 1]
+        if not lines and not self._is_torn(content):
+            raise self._no_table()
+        try:
+            text = lines.decode("utf-8")
         except UnicodeDecodeError as error:
             raise self._no_table() from error
-        return self._read_csv(content) if self._is_csv else self._read_lines(content)
+        return self._read_csv(text) if self._is_csv else self._read_lines(text)
+
+    def _is_torn(self, content: bytes) -> bool:
+        """Whether one line without an end may be the first of such a table, cut off."""
+        if self._is_csv:
+            return self._header().encode().startswith(content)
+        try:
+            row = json.loads(content)
+        except ValueError:
+            return not content or content.startswith(b"{")
+        return isinstance(row, dict) and KEY in row
 
     def _read_csv(self, content: str) -> list[Row]:
         if not content:
@@ -167,8 +187,8 @@ class RowFile:
             raise self._no_table() from error
         if KEY not in header or (missing := [name for name in header if name not in self._columns]):
             raise self._no_table("" if KEY not in header else f": it has the column {missing[0]!r}, which this has not")
-        whole = content.endswith("\n")
-        rows = [row for row in (cells if whole else cells[:-1]) if len(row) == len(header)]
+        # A row cut off within a cell of several lines has too few cells.
+        rows = [row for row in cells if len(row) == len(header)]
         return [dict(zip(header, (_plain_cell(cell) for cell in row), strict=True)) for row in rows]
 
     def _read_lines(self, content: str) -> list[Row]:
