@@ -31,12 +31,14 @@ h1 { font-size: 1.6em; margin: 0.6rem 0 0.2rem; }
 table { width: 100%; }
 thead th { position: sticky; top: 0; }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; text-align: left; cursor: pointer; }
-th button::after { content: " \\2195"; opacity: 0.5; }
-th[aria-sort="ascending"] button::after { content: " \\2191"; opacity: 1; }
-th[aria-sort="descending"] button::after { content: " \\2193"; opacity: 1; }
+th button::after { content: "\\a0\\2195"; opacity: 0.5; }
+th[aria-sort="ascending"] button::after { content: "\\a0\\2191"; opacity: 1; }
+th[aria-sort="descending"] button::after { content: "\\a0\\2193"; opacity: 1; }
 th button:focus-visible, tbody a:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.why { font-size: 0.9em; min-width: 16rem; }
+td.why { font-size: 0.9em; min-width: 15rem; }
+tbody th { min-width: 10rem; }
+td.answer { white-space: nowrap; }
 tbody a { color: inherit; }
 .authentic { color: var(--for); font-weight: 700; } .fake { color: var(--against); font-weight: 700; }
 .inconclusive { color: var(--open); font-weight: 700; }
@@ -125,7 +127,7 @@ def _row(row: Mapping[str, str], page: Path | None, place: Path) -> str:
     why = "; ".join(part for part in (row["reasons"], row["caveats"]) if part)
     return (
         f'<tr><th scope="row">{clip}</th><td>{text(row["person"] + closest)}</td>'
-        f'<td class="{text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
+        f'<td class="answer {text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
         f"{text(verdict or _NOT_ANALYSED)}</td>"
         + _number(row["log10_lr_above_0_speaks_for_person"], "+.2f")
         + _number(row["mean_score_higher_is_more_like_person"], ".2f")
