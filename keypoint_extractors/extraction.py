@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
+from keypoint_extractors.ahead import Ahead
 from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.observation import DetectionLog, Observation, PoseEstimator, observation_from
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
-from keypoint_extractors.video import Frame, VideoInfo, sha256_of
+from keypoint_extractors.video import Frame, sha256_of
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import UInt8Array
 from poseauth.windows import FPS
 
-_T = TypeVar("_T")
 _AHEAD_FRAMES = 64
 """Decoded frames that may wait for the network: memory stays independent of the video's length."""
 
@@ -70,7 +66,7 @@ def observe_video(
         If the network fails.
     """
     reader = IsolatedVideo(path, picture_side=estimator.picture_side, limits=limits)
-    n_expected = _expected_frames(reader.info)
+    n_expected = reader.info.n_expected
     times: list[float] = []
     shots: list[int] = []
     detections = DetectionLog()
@@ -83,7 +79,7 @@ def observe_video(
 
     width, height = reader.info.width, reader.info.height
     wider, higher = width / reader.picture_size[0], height / reader.picture_size[1]
-    with _Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, reader:
+    with Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, reader:
         for found in estimator.detect(pictures(stream)):
             detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
@@ -108,53 +104,3 @@ def _groups(stream: Iterator[tuple[Frame, int]], n_frames: int) -> Iterator[list
     for _, shot in groupby(stream, key=lambda item: item[1]):
         while group := list(islice(shot, n_frames)):
             yield group
-
-
-def _expected_frames(info: VideoInfo) -> int | None:
-    """Frames that the 30 fps stream of the file will have, as far as the file tells."""
-    by_time = round(info.duration_s * FPS) if info.duration_s else None
-    return min((n for n in (info.n_promised, by_time) if n is not None), default=None)
-
-
-class _Ahead(Iterator[_T]):
-    """An iterator that runs ahead in a thread by a limited number of items, and stops when it is left."""
-
-    def __init__(self, source: Iterator[_T], n_ahead: int) -> None:
-        self._items: queue.Queue[_T | _End] = queue.Queue(maxsize=n_ahead)
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(source,), name="decoder", daemon=True)
-
-    def __enter__(self) -> _Ahead[_T]:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._left.set()
-        while self._thread.is_alive():  # a full queue would hold the thread back for ever
-            with contextlib.suppress(queue.Empty):
-                self._items.get(timeout=0.05)
-        self._thread.join()
-
-    def __next__(self) -> _T:
-        item = self._items.get()
-        if isinstance(item, _End):
-            self._items.put(item)  # asked again, the end is still the end
-            if item.error is not None:
-                raise item.error
-            raise StopIteration
-        return item
-
-    def _run(self, source: Iterator[_T]) -> None:
-        try:
-            for item in source:
-                self._items.put(item)
-                if self._left.is_set():
-                    return
-            self._items.put(_End(None))
-        except BaseException as error:  # handed to the thread that reads
-            self._items.put(_End(error))
-
-
-@dataclass(frozen=True)
-class _End:
-    error: BaseException | None

@@ -67,6 +67,12 @@ class VideoInfo:
     rotation: int
     rate: float | None
 
+    @property
+    def n_expected(self) -> int | None:
+        """Frames that the 30 fps stream of the file will have, as far as the file tells."""
+        by_time = round(self.duration_s * FPS) if self.duration_s else None
+        return min((n for n in (self.n_promised, by_time) if n is not None), default=None)
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal.

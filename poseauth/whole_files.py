@@ -18,11 +18,23 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     OSError
         If it cannot be written; like anything else that ends the block early, it leaves what stood there, alone.
     """
+    with named_when_whole(path) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def named_when_whole(path: Path) -> Iterator[Path]:
+    """As `written_whole`, for who opens files by name alone: the temporary name, closed when the block ends.
+
+    Raises
+    ------
+    OSError
+        If it is not there when the block ends, or cannot be synced or renamed.
+    """
     temporary = path.with_name(f".{path.stem[:40]}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
+        yield temporary
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except BaseException:

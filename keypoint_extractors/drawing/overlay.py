@@ -61,8 +61,14 @@ def draw_skeleton(picture: UInt8Array, keypoints: Float32Array) -> UInt8Array:
         Every shape has a dark rim, so that it stands out on light ground as on dark.
     """
     drawn = np.array(picture, dtype=np.uint8)
-    side = max(drawn.shape[:2])
-    pen = Pen(drawn, 1.0)
+    draw_skeleton_onto(drawn, keypoints)
+    return drawn
+
+
+def draw_skeleton_onto(picture: UInt8Array, keypoints: Float32Array, *, weight: float = 1.0) -> None:
+    """As `draw_skeleton`, upon the picture itself, its lines and points thinner by a weight below 1."""
+    side = weight * max(picture.shape[:2])
+    pen = Pen(picture, 1.0)
     points = keypoints.astype(np.float64)
     line, dot, rim = (max(share * side, _LEAST_PX) for share in (_LINE, _DOT, _RIM_WIDTH))
     limbs = [(a, b) for a, b in SHOWN_LIMBS if seen(points[a], points[b])]
@@ -74,7 +80,6 @@ def draw_skeleton(picture: UInt8Array, keypoints: Float32Array) -> UInt8Array:
             pen.limb(points[a], points[b], half, half, _RIM if dark else _colour(b))
         for k in dots:
             pen.oval(points[k], dot + wider, dot + wider, up, _RIM if dark else _colour(k))
-    return drawn
 
 
 def plain_ground(sequence: KeypointSequence, side: int) -> UInt8Array:

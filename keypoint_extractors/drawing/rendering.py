@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keypoint_extractors.ahead import Ahead
 from keypoint_extractors.drawing.backdrop import draw_backdrop
 from keypoint_extractors.drawing.figure import LOOKS, Look, draw_speaker
 from poseauth.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
@@ -43,6 +43,8 @@ DEFAULT_SIZE = (1280, 720)
 MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
 CONSTANT_RATE_ONLY = (".avi",)
 SAME_TIME_S = 1e-6
+_DRAWN_AHEAD = 2
+"""Pictures drawn while others are encoded."""
 
 
 def render_video(
@@ -131,10 +133,11 @@ def render_scene(
         with av.open(str(path), "w", options=options) as container:
             stream = _add_stream(container, codec, rate, size, rotation)
             stream.codec_context.time_base = time_base
-            for tick, picture in zip(ticks, _drawn_ahead(_pictures(people, times, size)), strict=True):
-                frame = _encodable(picture, rotation)
-                frame.pts, frame.time_base = tick, time_base
-                container.mux(stream.encode(frame))
+            with Ahead(_pictures(people, times, size), _DRAWN_AHEAD) as pictures:
+                for tick, picture in zip(ticks, pictures, strict=True):
+                    frame = encodable(picture, rotation)
+                    frame.pts, frame.time_base = tick, time_base
+                    container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
     except (OSError, av.error.FFmpegError) as error:
         raise StorageError(f"{path} could not be written: {error}. Is the folder there, and is there space?") from error
@@ -200,16 +203,8 @@ def _add_stream(
     return stream
 
 
-def _drawn_ahead(pictures: Iterator[UInt8Array]) -> Iterator[UInt8Array]:
-    """The same pictures; the next one is drawn while the last one is encoded."""
-    with ThreadPoolExecutor(max_workers=1) as drawer:
-        upcoming = drawer.submit(next, pictures, None)
-        while (picture := upcoming.result()) is not None:
-            upcoming = drawer.submit(next, pictures, None)
-            yield picture
-
-
-def _encodable(picture: UInt8Array, rotation: int) -> av.VideoFrame:
+def encodable(picture: UInt8Array, rotation: int = 0) -> av.VideoFrame:
+    """A picture [shape=(H, W, 3)], uint8, RGB, as the encoders take it: yuv420p, ITU-R BT.601, turned by `rotation`."""
     import av
     import cv2
 
@@ -264,8 +259,10 @@ def sample_keypoints(
     first, second = np.nan_to_num(sequence.keypoints[before]), np.nan_to_num(sequence.keypoints[after])
     keypoints = (1 - weight[..., None]) * first + weight[..., None] * second
     confidence = (1 - weight) * sequence.confidence[before] + weight * sequence.confidence[after]
-    frame_s = float(np.median(np.diff(known))) if len(known) > 1 else np.inf
-    absent = (times_s < known[0] - SAME_TIME_S) | (times_s >= known[-1] + frame_s)
+    end_s = np.inf
+    if len(known) > 1 and (times_s > known[-1]).any():  # looks at all the frames: not for each of a long clip
+        end_s = float(known[-1] + np.median(np.diff(known)))
+    absent = (times_s < known[0] - SAME_TIME_S) | (times_s >= end_s)
     confidence[absent] = 0.0
     keypoints[~(confidence > 0)] = np.nan
     return keypoints.astype(np.float32), confidence.astype(np.float32), sequence.shot[before]

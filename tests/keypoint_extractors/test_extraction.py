@@ -137,7 +137,7 @@ def test_progress_ends_at_the_number_expected(clip):
 def test_a_network_that_fails_ends_the_decoding_thread(clip):
     with pytest.raises(ExtractorError, match="the network failed"):
         observe_video(clip, MeanBrightness(group_frames=1, fails_at=3))
-    assert not [thread for thread in threading.enumerate() if thread.name == "decoder"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
 
 
 def test_a_decoder_that_fails_is_heard(tmp_path):
