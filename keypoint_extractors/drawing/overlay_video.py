@@ -145,7 +145,7 @@ def write_overlay(
                     container.mux(stream.encode(frame))
                     n_done += 1
                     if on_progress:
-                        on_progress(Progress(video.name, n_done, n_expected))
+                        on_progress(Progress(video.name, reader.n_decoded, n_done, n_expected))
                 container.mux(stream.encode(None))
         except (OSError, av.error.FFmpegError) as error:
             raise StorageError(
