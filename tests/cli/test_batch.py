@@ -445,5 +445,5 @@ def test_two_hundred_rendered_clips_killed_twice_are_each_analysed_once(poseauth
 
 def draw(path, style, seed, *, duration_s):
     path.parent.mkdir(parents=True, exist_ok=True)
-    speech = speak(STYLES[style], duration_s=duration_s, seed=seed)
-    render_video(speech, path, look=LOOKS[style % len(LOOKS)], width=480, height=270)
+    speech = speak(STYLES[style], duration_s=duration_s, seed=seed, width=640, height=360)
+    render_video(speech, path, look=LOOKS[style % len(LOOKS)])
