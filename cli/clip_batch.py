@@ -24,7 +24,7 @@ from poseauth.report import Verification, not_analysed
 
 from .clip_check import CLOSEST, CheckOptions, ClipCheck, ClipToCheck, nobody_close
 from .clip_list import ListedClip
-from .clip_report import PagePlaces, rests_on
+from .clip_report import OverlayPlaces, PagePlaces, rests_on
 from .progress import ClipBars
 from .reading import encodable
 
@@ -86,6 +86,8 @@ class ClipBatch:
         Answers of earlier runs by their keys.
     places : PagePlaces or None
         Where pages go.
+    overlays : OverlayPlaces or None
+        Where overlay videos go.
     on_answer : callable
         Hears each answer; what it returns is kept as the answer's row for clips of the same content.
     """
@@ -97,11 +99,12 @@ class ClipBatch:
         *,
         known: Mapping[str, Row],
         places: PagePlaces | None,
+        overlays: OverlayPlaces | None,
         on_answer: Callable[[Answer], Row],
     ) -> None:
         self._check, self._options = check, options
         self._known = dict(known)
-        self._places, self._on_answer = places, on_answer
+        self._places, self._overlays, self._on_answer = places, overlays, on_answer
         self._place_of: dict[str, Path] = {}
         self._giver: dict[str, ListedClip] = {}
         """The clip of this run that each key was answered for."""
@@ -150,13 +153,15 @@ class ClipBatch:
             sha256 = _content(clip)
             wanted: dict[str, str] = {}
             pages: dict[str, Path] = {}
+            overlays: dict[str, Path] = {}
             for about in self._options.answers:
                 key = self._options.key(sha256, about, self._check.extractor_digest(about)) if sha256 else ""
                 if key and key in self._twins:
                     self._twins[key].append((number, clip, about))
                     continue
                 page = self._place(clip, about, key)
-                if key in self._known and (page is None or rests_on(page) == key):
+                overlay = self._overlays.place(clip.path, about, key) if self._overlays else None
+                if key in self._known and self._is_there(key, page, overlay):
                     known, like = self._known[key], self._giver.get(key)
                     self._on_answer(Answer(number, clip, about, key, None, known, page, like))
                     continue
@@ -165,11 +170,20 @@ class ClipBatch:
                     self._twins[key] = []
                 if page is not None:
                     pages[about] = page
+                if overlay is not None and key:
+                    overlays[about] = overlay
             if wanted:
                 self._asked[number] = clip
-                yield ClipToCheck(number, clip.path, sha256, wanted, pages, clip.problem)
+                yield ClipToCheck(number, clip.path, sha256, wanted, pages, overlays, clip.problem)
             else:
                 bars.done(number, is_lost=False)
+
+    def _is_there(self, key: str, page: Path | None, overlay: Path | None) -> bool:
+        """Whether page and overlay of a known answer stand in their places, or none were asked for."""
+        if key in self._giver:
+            return True  # made in this run, under the name of the clip that gave the answer
+        has_page = page is None or rests_on(page) == key
+        return has_page and (overlay is None or (self._overlays is not None and self._overlays.holds(overlay)))
 
     def _place(self, clip: ListedClip, about: str, key: str) -> Path | None:
         """Where the page goes: of one content there is one page."""

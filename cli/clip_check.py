@@ -14,13 +14,14 @@ import click
 
 from poseauth import __version__
 from poseauth.decision import EvidenceLimits
-from poseauth.errors import ExtractorError, InputError, ProfileError, reason
+from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
 
+from .clip_evidence import is_video, utc_now
 from .clip_report import write_report
 from .options import EXTRACTOR_CHOICES, open_reader, open_store, whom
-from .reading import encodable
+from .reading import encodable, readable
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
@@ -125,6 +126,8 @@ class ClipToCheck:
         The answers wanted, by whom they are about, each with what it rests on; "" where the clip has no digest.
     pages : mapping of str to Path
         Where their pages go; an answer without a place has none.
+    overlays : mapping of str to Path
+        Likewise where their overlay videos go.
     problem : InputError or None
         Why there is nothing to read.
     """
@@ -134,6 +137,7 @@ class ClipToCheck:
     sha256: str | None
     keys: Mapping[str, str]
     pages: Mapping[str, Path] = field(default_factory=dict)
+    overlays: Mapping[str, Path] = field(default_factory=dict)
     problem: InputError | None = None
 
 
@@ -171,15 +175,13 @@ class ClipCheck:
         clip : ClipToCheck
             The clip.
         tell : callable
-            Hears `keypoint_extractors.extraction.Progress` while a video is seen; then "windows", then "page".
+            Hears `keypoint_extractors.extraction.Progress` while a video is seen; then "windows", "overlay", "page".
 
         Raises
         ------
         StorageError
-            If a page cannot be written.
+            If a page or an overlay cannot be written.
         """
-        from .clip_evidence import utc_now
-
         started_utc = utc_now()
         seen: dict[str, KeypointSequence | InputError | ExtractorError] = {}
         names = list(self._options.people) if self._options.anyone else list(clip.keys)
@@ -188,24 +190,27 @@ class ClipCheck:
             from person_profiles.claims import closest_of
 
             results = {CLOSEST: closest_of(list(results.values()))}
-        for answer, page in clip.pages.items():
-            result = results[answer]
+        for answer, result in results.items():
             if result.person not in self._stored:
                 continue  # fits nobody: there is no profile to show
             read = self._seen(clip, result.person, seen, tell)
-            tell("page")
-            write_report(
-                page,
-                clip.path,
-                read if isinstance(read, KeypointSequence) else None,
-                result,
-                stored=self._stored[result.person],
-                scorer=self._loaded[result.person].scorer,
-                options=self._options.told,
-                limits=self._options.reader.get("limits"),
-                key=clip.keys[answer],
-                started_utc=started_utc,
-            )
+            sequence = read if isinstance(read, KeypointSequence) else None
+            if answer in clip.overlays:
+                self._write_overlay(clip, clip.overlays[answer], sequence, result, tell)
+            if answer in clip.pages:
+                tell("page")
+                write_report(
+                    clip.pages[answer],
+                    clip.path,
+                    sequence,
+                    result,
+                    stored=self._stored[result.person],
+                    scorer=self._loaded[result.person].scorer,
+                    options=self._options.told,
+                    limits=self._options.reader.get("limits"),
+                    key=clip.keys[answer],
+                    started_utc=started_utc,
+                )
         return results
 
     def close(self) -> None:
@@ -222,6 +227,24 @@ class ClipCheck:
             return self._reader(name).extractor.fingerprint.digest
         except ExtractorError:
             return None
+
+    def _write_overlay(
+        self, clip: ClipToCheck, place: Path, sequence: KeypointSequence | None, result: Verification, tell: Tell
+    ) -> None:
+        from keypoint_extractors.drawing.overlay_video import write_overlay
+
+        tell("overlay")
+        why = "no video to draw on"
+        if sequence is not None and is_video(clip.path):
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_overlay(clip.path, sequence, result, place, limits=self._options.reader.get("limits"))
+                return
+            except InputError as error:
+                why = str(error)
+            except OSError as error:
+                raise StorageError(f"{place} cannot be written: {error.strerror or error}") from error
+        click.secho(readable(f"no overlay of {clip.path}: {why}"), fg="yellow", err=True)
 
     def _seen(
         self,

@@ -225,17 +225,17 @@ def gather(
     from person_profiles.verification import undecided_votes
 
     profile = stored.profile
-    is_video = sequence is not None and _is_video(path)
+    has_pictures = sequence is not None and is_video(path)
     explanation, unexplained = _explanation(sequence, result, stored, scorer)
     return ClipEvidence(
         result=result,
-        clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and is_video else None),
-        link=_link(path, page) if is_video else None,
+        clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and has_pictures else None),
+        link=_link(path, page) if has_pictures else None,
         quality=_quality(sequence) if sequence is not None and len(sequence) else None,
         shots=_shots(sequence) if sequence is not None else (),
         unscored=_unscored(sequence, result) if sequence is not None else (),
         undecided=undecided_votes(profile),
-        moments=_moments(path if is_video else None, sequence, result, limits) if sequence is not None else (),
+        moments=_moments(path if has_pictures else None, sequence, result, limits) if sequence is not None else (),
         explanation=explanation,
         unexplained=unexplained,
         profile=profile,
@@ -326,7 +326,8 @@ def _quality_as_dict(quality: Quality) -> dict[str, Any]:
     }
 
 
-def _is_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
+    """Whether a clip has pictures, unlike a keypoint file or an OpenPose folder."""
     from poseauth.keypoint_files import SUFFIX
 
     return path.is_file() and path.suffix.lower() != SUFFIX

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keypoint_extractors.drawing.overlay_video import OVERLAY_SUFFIXES
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification
@@ -72,6 +73,46 @@ class PagePlaces:
             chosen = f"{name} ({number})"
         self._used.add(chosen.casefold())
         return self._target / f"{chosen}{_PAGE}"
+
+
+class OverlayPlaces:
+    """Where each overlay video goes: the file named where there is one answer, else into a folder.
+
+    Parameters
+    ----------
+    target : Path
+        A .webm or .mp4 file for one answer, or a folder.
+    n_answers, n_people : int
+        As in `PagePlaces`.
+
+    Raises
+    ------
+    click.UsageError
+        If a file is named for several answers, or one with another ending.
+    """
+
+    def __init__(self, target: Path, *, n_answers: int, n_people: int) -> None:
+        endings = " or ".join(OVERLAY_SUFFIXES)
+        self._one = target.suffix.lower() in OVERLAY_SUFFIXES and not target.is_dir()
+        if self._one and n_answers > 1:
+            raise click.UsageError(f"--overlay {target}: one video shows one answer; name a folder for {n_answers}")
+        if not self._one and (target.is_file() or target.suffix):
+            raise click.UsageError(f"--overlay {target}: the name must end in {endings}, or be that of a folder")
+        self._target = target
+        self._names_people = n_people > 1
+
+    def place(self, path: Path, person: str, key: str) -> Path:
+        """The place of an answer's overlay; in a folder its name has the beginning of what the answer rests on."""
+        if self._one:
+            return self._target
+        name = _file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
+        if self._names_people:
+            name += f", {_file_name(person, 'closest', _MOST_PERSON_BYTES)}"
+        return self._target / f"{name} {key[:8]}{OVERLAY_SUFFIXES[0]}"
+
+    def holds(self, place: Path) -> bool:
+        """Whether the overlay there is known to be that of the answer: a name that the user chose says nothing."""
+        return not self._one and place.is_file()
 
 
 def rests_on(page: Path) -> str | None:

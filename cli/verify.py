@@ -79,6 +79,11 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
     "with a page over all of them.",
 )
 @click.option(
+    "--overlay",
+    type=click.Path(path_type=Path),
+    help="Also write the video with skeleton and running score: a .webm or .mp4 for one clip, a folder for several.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice([verdict.value for verdict in Verdict]),
     help="Exit with 4 if any clip gets this verdict.",
@@ -112,6 +117,7 @@ def verify(
     as_json: bool,
     output: Path | None,
     report: Path | None,
+    overlay: Path | None,
     fail_on: str | None,
     min_seconds: float | None,
     extractor: str | None,
@@ -138,7 +144,7 @@ def verify(
 
     from .clip_batch import ClipBatch, usual_jobs
     from .clip_check import CheckOptions, ClipCheck
-    from .clip_report import PagePlaces
+    from .clip_report import OverlayPlaces, PagePlaces
     from .progress import extraction_progress
 
     options = CheckOptions(
@@ -152,8 +158,10 @@ def verify(
         box=box,
         reader=reader_options,
     )
-    n_answers = len(listed) * len(options.answers)
-    places = None if report is None else PagePlaces(report, n_answers=n_answers, n_people=len(options.answers))
+    n_people = len(options.answers)
+    n_answers = len(listed) * n_people
+    places = None if report is None else PagePlaces(report, n_answers=n_answers, n_people=n_people)
+    overlays = None if overlay is None else OverlayPlaces(overlay, n_answers=n_answers, n_people=n_people)
     table = None if output is None else ResultTable(output, columns_of(listed))
     answers = _Answers(stored, table, as_json=as_json, output=output)
     check = ClipCheck(options, stored)
@@ -161,7 +169,12 @@ def verify(
     try:
         with rows as file, extraction_progress(n_clips=len(listed)) as bars:
             batch = ClipBatch(
-                check, options, known={} if table is None else table.known, places=places, on_answer=answers.add
+                check,
+                options,
+                known={} if table is None else table.known,
+                places=places,
+                overlays=overlays,
+                on_answer=answers.add,
             )
             batch.run(listed, bars, n_jobs=jobs or usual_jobs(len(listed)))
             if file is not None and table is not None:

@@ -376,6 +376,62 @@ def test_the_page_over_all_clips_has_every_row_and_links_that_lead_somewhere(ver
     assert "script-src 'sha256-" in text
 
 
+@pytest.fixture
+def seen_in_video(monkeypatch):
+    """Videos are not looked at: each has the keypoints that it was drawn from."""
+    sequences = {}
+
+    def drawn(path, sequence):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sequences[path.name] = sequence
+        return render_video(sequence, path)
+
+    read = sources.SourceReader.read
+    monkeypatch.setattr(
+        sources.SourceReader,
+        "read",
+        lambda self, path, **options: sequences.get(path.name) or read(self, path, **options),
+    )
+    return drawn
+
+
+def test_an_overlay_is_written_for_a_video_and_its_absence_is_told(verify, seen_in_video, folder, tmp_path):
+    clip = seen_in_video(tmp_path / "clip.mp4", speak(STYLES[0], duration_s=4, seed=7, width=320, height=180))
+    status, _, err = verify(clip, "--overlay", tmp_path / "out.webm")
+    assert status == 3  # too short for an answer, and shown all the same
+    assert (tmp_path / "out.webm").read_bytes()[:4] == b"\x1a\x45\xdf\xa3"
+    status, _, err = verify(folder / "test-ada.npz", "--overlay", tmp_path / "other.webm")
+    assert (status, "no video to draw on" in err) == (0, True)
+    assert not (tmp_path / "other.webm").exists()
+
+
+def test_overlays_of_several_clips_go_into_a_folder_and_are_not_made_twice(verify, seen_in_video, folder, tmp_path):
+    clips = [
+        seen_in_video(
+            tmp_path / f"{style}.mp4", speak(STYLES[style], duration_s=12, seed=5 + style, width=320, height=180)
+        )
+        for style in (0, 1)
+    ]
+    arguments = (*clips, "--output", tmp_path / "results.csv", "--overlay", tmp_path / "videos")
+    assert verify(*arguments)[0] == 0
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "videos").iterdir()}
+    assert len(made) == 2
+    assert all(path.suffix == ".webm" for path in made)
+    assert "known from" in verify(*arguments)[1]
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    next(iter(made)).unlink()
+    verify(*arguments)
+    assert sorted((tmp_path / "videos").iterdir()) == sorted(made)
+
+
+def test_the_name_of_an_overlay_is_checked_before_anything_is_read(verify, folder, tmp_path, n_read):
+    clips = (folder / "test-ada.npz", folder / "test-other.npz")
+    assert verify(*clips, "--overlay", tmp_path / "out.webm")[0] == 2
+    status, _, err = verify(clips[0], "--overlay", tmp_path / "out.gif")
+    assert (status, ".webm or .mp4" in err) == (2, True)
+    assert n_read == []
+
+
 def test_few_clips_stay_in_one_process(monkeypatch):
     for cores, n_clips, expected in ((2, 1000, 1), (8, 1, 1), (8, 1000, 2), (64, 1000, 16), (64, 12, 3)):
         monkeypatch.setattr(clip_batch, "usable_cores", lambda cores=cores: cores)

@@ -277,7 +277,8 @@ def test_verify_writes_a_page_and_its_json_and_two_runs_differ_in_the_times_alon
     clip = speeches / "test-other.npz"
     written = []
     for number, moment in enumerate(("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")):
-        monkeypatch.setattr("cli.clip_evidence.utc_now", lambda moment=moment: moment)
+        for module in ("cli.clip_check", "cli.clip_evidence"):
+            monkeypatch.setattr(f"{module}.utc_now", lambda moment=moment: moment)
         target = tmp_path / str(number) / "clip.html"
         assert run(poseauth, home, clip, "--report", target)[0] == 0
         written.append((target.read_text(), json.loads(target.with_suffix(".json").read_text()), moment))
