@@ -152,7 +152,9 @@ def score_figure(result: Verification) -> Figure:
         xlim=(float(starts[0]), float(starts[-1]) + WINDOW_S),
         title=f"{Path(result.source).name}: {result.decision.verdict.value} (body movement only)",
     )  # fmt: skip
-    axes.legend(loc="best", fontsize="small")
+    legend = axes.legend(loc="best", fontsize="small")
+    for words in (axes.title, axes.yaxis.label, *legend.get_texts()):
+        words.set_parse_math(False)  # names are free text, and may hold what reads like a formula
     return figure
 
 
