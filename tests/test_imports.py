@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,17 @@ def test_every_command_of_the_tool_is_asked_for_its_help():
     assert set(poseauth.list_commands(None)) == set(COMMANDS)
     profiles = poseauth.get_command(None, "profiles")
     assert {("profiles", name) for name in profiles.commands} == set(SUBCOMMANDS)
+
+
+def test_every_folder_of_code_is_packaged_under_its_installed_name():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT).as_posix() for folder in MAY_IMPORT for path in sources(folder)}
+    installed = {re.sub(r"^cli\b", "poseauth_cli", folder.replace("/", ".")) for folder in folders}
+    assert set(told["packages"]) == installed
+
+
+def test_nothing_imports_the_folder_that_runs_many_pieces_but_the_command_line():
+    """It is handed a function and knows no video."""
+    for path in FILES:
+        if "poseauth.batch" in path.read_text(encoding="utf-8") and path.parts[-2] != "batch":
+            assert _folder_of(path) == "cli", path
