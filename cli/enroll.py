@@ -169,6 +169,7 @@ def enroll(
             device=device,
             allow_weak=allow_weak,
             on_epoch=bar,
+            on_left_out=lambda line: click.secho(readable(line), fg="yellow", err=True),
         )
     folder = store.save(profile, genuine, overwrite=overwrite)
     click.echo(describe_profile(profile))
