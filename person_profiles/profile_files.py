@@ -137,7 +137,11 @@ def write_files(folder: Path, profile: Profile, movement: Sequence[KeypointSeque
 
 def digests_of(contents: Mapping[str, bytes]) -> bytes:
     """The lines of profile.sha256, which `sha256sum -c` reads."""
-    return b"".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n".encode() for name in DIGESTED)
+    return _digest_lines({name: hashlib.sha256(contents[name]).hexdigest() for name in DIGESTED})
+
+
+def _digest_lines(digests: Mapping[str, str]) -> bytes:
+    return b"".join(f"{digests[name]}  {name}\n".encode() for name in DIGESTED)
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -178,7 +182,7 @@ def read_files(folder: Path) -> ProfileFiles:
         _check_digest(folder / PROFILE_FILE, contents[PROFILE_FILE], digests[PROFILE_FILE])
     plain = _plain(folder, contents[PROFILE_FILE])
     _check_format(folder, plain)
-    if set(digests) != set(DIGESTED):
+    if set(digests) != set(DIGESTED) or contents[DIGESTS_FILE] != _digest_lines(digests):
         raise ProfileDamagedError(
             f"{folder / DIGESTS_FILE} is not one line of sha256sum for each of {', '.join(DIGESTED)}. {REMEDY}"
         )

@@ -242,6 +242,8 @@ def test_digests_with_a_flipped_bit_are_refused(store, kept, place):
         pytest.param(lambda lines: [line.replace("  ", " *") for line in lines], id="another form"),
         pytest.param(lambda lines: [line.replace("  ", "  ../") for line in lines], id="paths"),
         pytest.param(lambda lines: [], id="none"),
+        pytest.param(lambda lines: [*lines[:2], lines[2].removesuffix("\n")], id="cut by one byte"),
+        pytest.param(lambda lines: lines[::-1], id="another order"),
     ],
 )
 def test_digests_that_do_not_name_each_file_once_are_refused(store, kept, change):
