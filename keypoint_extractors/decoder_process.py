@@ -308,7 +308,8 @@ def serve(path: str, picture_side: int | None, limits: dict[str, float]) -> None
     except BrokenPipeError:
         pass  # whoever asked has gone
     except Exception as error:  # whatever a file can bring about, it is told, and ends this file alone
-        _tell(out, _ERROR, {"error": f"{path}: the decoder failed: {type(error).__name__}: {error}"})
+        reason = str(error).replace(str(Path(path).resolve()), Path(path).name)
+        _tell(out, _ERROR, {"error": f"{path}: the decoder failed: {type(error).__name__}: {reason}"})
     os._exit(0)  # a decoder's thread that hangs must not hold this process
 
 
