@@ -192,6 +192,32 @@ def test_what_is_no_evidence_is_named_and_not_learnt_again_from_what_is_kept(pos
     assert (record_as_other.role, record_as_other.n_windows) == ("enrolled", record.n_windows)
 
 
+@pytest.mark.parametrize("lost", [("profile.sha256",), ()], ids=["format 2", "format 3 of its first days"])
+def test_a_profile_that_is_no_longer_read_is_learnt_again_from_its_movement(poseauth, speeches, home, lost):
+    store = ProfileStore(home)
+    folder, before = store.folder_of("Ada"), store.load("Ada")
+    plain = json.loads((folder / "profile.json").read_text())
+    del plain["head_turns"]
+    plain["format_version"] = 2 if lost else 3
+    (folder / "profile.json").write_text(json.dumps(plain))
+    if lost:
+        (folder / "profile.sha256").unlink()
+    else:
+        (folder / DIGESTS_FILE).write_bytes(digests_of({name: (folder / name).read_bytes() for name in DIGESTED}))
+    arguments = ("--person", "Ada", "--home", home)
+    status, _, err = poseauth("verify", speeches / "test-ada.npz", *arguments)
+    assert status == 1
+    assert "enroll --person NAME --again" in err if lost else "head_turns" in err
+    status, _, err = poseauth("enroll", "--again", "--impostor", speeches / "others", *arguments)
+    assert status == 0, err
+    after = store.load("Ada")
+    assert after.videos == before.videos
+    assert after.head_turns == before.head_turns
+    np.testing.assert_array_equal(
+        after.weights["network.lstm.weight_hh_l0"], before.weights["network.lstm.weight_hh_l0"]
+    )
+
+
 def test_learning_again_needs_a_person_and_videos_that_are_there(poseauth, speeches, home):
     others = ("--impostor", speeches / "others", "--home", home)
     status, _, err = poseauth("enroll", "--person", "Ada", "--again", "--without", "nothing.mp4", *others)

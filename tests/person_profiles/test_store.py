@@ -277,8 +277,11 @@ def test_a_missing_file_is_named(store, kept, name):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (1, "format 1, of an earlier poseauth; this one reads 3. Enrol the person again"),
-        (2, "format 2, of an earlier poseauth; this one reads 3. Enrol the person again"),
+        (1, "format 1, of an earlier poseauth; this one reads 3. It has no likelihood ratio.*Enrol the person again"),
+        (
+            2,
+            "format 2, of an earlier poseauth; this one reads 3. It lacks the digest of profile.json.*enroll .*--again",
+        ),
         (4, "format 4, of a later poseauth; this one reads 3. Install that version"),
         (0, "names no format"),
         (10**40, "names no format"),
