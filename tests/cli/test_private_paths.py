@@ -11,7 +11,6 @@ import pytest
 from keypoint_extractors import yolo_weights
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
-from poseauth.keypoint_files import read_keypoints
 
 SECRET = "source-jane-7f3a"
 USER = "user-joe-91c2"
@@ -94,12 +93,19 @@ def test_no_command_writes_where_the_files_lie(desk, poseauth):
     assert assert_private(outside, *said) > 40
 
 
-def test_a_name_is_kept_as_it_was_typed(desk, poseauth):
-    poseauth("enroll", "--person", "Ada", "ada", "--impostor", "others", "--home", "home")
-    status, _, err = poseauth("verify", "clips/test-ada.npz", "--person", "Ada", "--home", "home", "--output", "x.csv")
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_result_names_its_clip_as_it_was_typed(desk, poseauth, enrolled_home, tmp_path, is_whole):
+    typed = str(desk / "clips" / "test-ada.npz") if is_whole else "clips/test-ada.npz"
+    table = tmp_path / "tables" / "results.csv"
+    table.parent.mkdir()
+    status, _, err = poseauth("verify", typed, "--person", "Ada", "--home", enrolled_home, "--output", table)
     assert status == 0, err
-    assert "clips/test-ada.npz" in (desk / "x.csv").read_text()
-    assert read_keypoints(desk / "clips" / "test-ada.npz").provenance.source_name
+    assert f"\n{typed},Ada," in table.read_text()
+    if is_whole:
+        with pytest.raises(AssertionError):
+            assert_private(table.parent)
+    else:
+        assert_private(table.parent)
 
 
 def test_where_weights_were_sought_is_told_from_the_users_home_on(desk):
