@@ -91,7 +91,7 @@ def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:
     click.echo(FOOTER)
     click.echo(
         f"\n{n_right} of {len(tests)} verdicts are right, after {time.monotonic() - started:.0f} s. "
-        f"Clips, keypoints, profile and results: {output.resolve()}"
+        f"Clips, keypoints, profile and results: {output}"
     )
     click.echo(
         "Go on with:\n"

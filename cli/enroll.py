@@ -125,7 +125,7 @@ def enroll(
     store = open_store(home)
     kept, taken_out = _kept(store, person, left_out) if again else ([], [])
     if again:
-        overwrite, known = True, store.load(person).extractor
+        overwrite, known = True, kept[0].provenance.extractor
         extractor = known.name if extractor == "auto" and known and known.name in EXTRACTOR_CHOICES else extractor
     twin = store.written_otherwise(person)
     if twin:
@@ -169,6 +169,7 @@ def enroll(
             device=device,
             allow_weak=allow_weak,
             on_epoch=bar,
+            on_left_out=lambda line: click.secho(readable(line), fg="yellow", err=True),
         )
     folder = store.save(profile, genuine, overwrite=overwrite)
     click.echo(describe_profile(profile))
@@ -221,7 +222,7 @@ def _kept(
     store: ProfileStore, person: str, left_out: Sequence[str]
 ) -> tuple[list[KeypointSequence], list[KeypointSequence]]:
     """The movement kept of an enrolled person's own videos, and of those that are left out by name or digest."""
-    movement, taken_out = store.load_movement(person), list[KeypointSequence]()
+    movement, taken_out = list(store.load_movement_to_learn_again(person)), list[KeypointSequence]()
     for wanted in left_out:
         found = [one for one in movement if _is_called(one, wanted)]
         if not found:

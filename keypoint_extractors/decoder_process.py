@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import struct
@@ -22,7 +23,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from keypoint_extractors.video import Frame, VideoInfo, VideoReader
+from keypoint_extractors.decoder_words import closing_words, opening_words, reason_given
+from keypoint_extractors.video import Frame, VideoReader
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import VideoError
 from poseauth.keypoints import Coverage
@@ -79,6 +81,7 @@ class IsolatedVideo:
         self._limits = limits or VideoLimits()
         self._coverage = Coverage(None, 0, 0)
         self._n_pictures = 0
+        self._last_s = -math.inf
         self._left = False
         self._process = _start(path, picture_side, self._limits)
         assert self._process.stdout is not None
@@ -86,10 +89,9 @@ class IsolatedVideo:
         self._watch = _Watch(self._process, self._limits)
         try:
             _, _, n_bytes = self._expect(_INFO)
-            told = self._words(n_bytes)
-            self.info = VideoInfo(**told["info"])
-            width, height = told["picture_size"]
-            self.picture_size = int(width), int(height)
+            content = self._words(n_bytes)
+            with self._as_video_error():
+                self.info, self.picture_size = opening_words(content, self._limits)
         except BaseException:
             self.close()
             raise
@@ -121,12 +123,22 @@ class IsolatedVideo:
         """The next picture; None at the end, when the coverage is known."""
         kind, time_s, n_bytes = self._expect(_PICTURE, _END)
         if kind == _END:
-            self._coverage = Coverage(**self._words(n_bytes))
+            content = self._words(n_bytes)
+            with self._as_video_error():
+                self._coverage = closing_words(content, self.info, self._n_pictures, self._limits)
             return None
         width, height = self.picture_size
         if n_bytes != width * height * 3:
             raise VideoError(f"{self.path}: a picture has {n_bytes} bytes, {width} x {height} have other")
-        picture = np.empty((height, width, 3), np.uint8)
+        if not (0 <= time_s <= self._limits.hours * 3600 and time_s > self._last_s):
+            raise VideoError(f"{self.path}: the decoder gave a picture of {time_s:g} s after one of {self._last_s:g} s")
+        if self._n_pictures >= self._limits.frames:
+            raise VideoError(f"{self.path}: the decoder gave more than {self._limits.frames:.0f} pictures")
+        self._last_s = time_s
+        try:
+            picture = np.empty((height, width, 3), np.uint8)
+        except MemoryError as error:
+            raise VideoError(f"{self.path}: no memory for a picture of {width} x {height}") from error
         self._fill(picture.data.cast("B"))
         return Frame(picture, time_s)
 
@@ -147,18 +159,28 @@ class IsolatedVideo:
         self._fill(memoryview(header))
         kind, time_s, n_bytes = _HEADER.unpack(header)
         if kind == _ERROR:
-            raise VideoError(str(self._words(n_bytes)["error"]))
+            content = self._words(n_bytes)
+            with self._as_video_error():
+                reason = reason_given(content, self.path)
+            raise VideoError(f"{self.path}: {reason}")
         if kind not in kinds or not np.isfinite(time_s):
             raise VideoError(f"{self.path}: the decoder answered with something else than a picture")
         return kind, time_s, n_bytes
 
-    def _words(self, n_bytes: int) -> dict[str, Any]:
+    def _words(self, n_bytes: int) -> bytes:
         if n_bytes > _MAX_WORDS:
             raise VideoError(f"{self.path}: the decoder answered with {n_bytes} bytes of words")
         content = bytearray(n_bytes)
         self._fill(memoryview(content))
-        words: dict[str, Any] = json.loads(content)
-        return words
+        return bytes(content)
+
+    @contextlib.contextmanager
+    def _as_video_error(self) -> Iterator[None]:
+        """What the decoder says and cannot be is said of the file."""
+        try:
+            yield
+        except ValueError as error:
+            raise VideoError(f"{self.path}: the decoder's words cannot be trusted: {error}") from error
 
     def _fill(self, view: memoryview) -> None:
         """Read so many bytes."""
@@ -291,7 +313,8 @@ def serve(path: str, picture_side: int | None, limits: dict[str, float]) -> None
     except BrokenPipeError:
         pass  # whoever asked has gone
     except Exception as error:  # whatever a file can bring about, it is told, and ends this file alone
-        _tell(out, _ERROR, {"error": f"{path}: the decoder failed: {type(error).__name__}: {error}"})
+        reason = str(error).replace(str(Path(path).resolve()), Path(path).name)
+        _tell(out, _ERROR, {"error": f"{path}: the decoder failed: {type(error).__name__}: {reason}"})
     os._exit(0)  # a decoder's thread that hangs must not hold this process
 
 

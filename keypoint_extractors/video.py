@@ -231,7 +231,7 @@ class VideoReader:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
-                self._broke_off = f"reading stopped: {error}"
+                self._broke_off = f"reading stopped: {_short(error)}"
                 return
             try:
                 pictures = packet.decode()
@@ -239,10 +239,12 @@ class VideoReader:
             except av.FFmpegError as error:
                 if error.errno in (errno.ENOMEM, errno.EAGAIN):  # no room, also not for a thread
                     raise MemoryError from error
-                self._broke_off = f"damaged pictures were skipped: {error}"
+                self._broke_off = f"damaged pictures were skipped: {_short(error)}"
                 n_failed_in_a_row += 1
                 if n_failed_in_a_row >= _MAX_FAILED_IN_A_ROW:
-                    self._broke_off = f"decoding stopped after {n_failed_in_a_row} damaged packets in a row: {error}"
+                    self._broke_off = (
+                        f"decoding stopped after {n_failed_in_a_row} damaged packets in a row: {_short(error)}"
+                    )
                     return
                 continue
             yield from pictures
@@ -275,6 +277,7 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[Any, Any]]:
 
 
 def _short(error: BaseException) -> str:
+    """The error without the file that FFmpeg names, by its whole path, at the end."""
     return str(getattr(error, "strerror", None) or error)
 
 

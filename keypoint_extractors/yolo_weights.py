@@ -15,6 +15,7 @@ import platformdirs
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from poseauth.errors import ExtractorError, StorageError, WeightsNotFoundError
+from poseauth.shown_paths import shown
 from poseauth.whole_files import written_whole
 
 DEFAULT_WEIGHTS = "yolo26m-pose"
@@ -58,7 +59,7 @@ def find_weights(
     if weights is not None and _is_path(weights):
         path = Path(weights).expanduser()
         if not path.is_file():
-            raise WeightsNotFoundError(f"There is no file {path}.{_ways_out(path.name, path.parent)}")
+            raise WeightsNotFoundError(f"There is no file {shown(path)}.{_ways_out(path.name, path.parent)}")
         return path
     name = None if weights is None else str(weights).removesuffix(SUFFIX)
     file_name = f"{name or DEFAULT_WEIGHTS}{SUFFIX}"
@@ -72,7 +73,7 @@ def find_weights(
         candidate = folder if folder.is_file() else folder / file_name
         if candidate.is_file() and (candidate != folder or name in (None, candidate.stem)):
             return candidate
-        searched.append(f"{candidate} ({origin})")
+        searched.append(f"{shown(candidate)} ({origin})")
     reason = "downloading is off"
     if allow_download:
         try:
@@ -104,9 +105,9 @@ def hold_to_first_use(path: Path, sha256: str) -> None:
     before = known.get(path.name)
     if before is not None and before != sha256:
         raise ExtractorError(
-            f"{path} is another file than {path.name} was when it was first used (SHA-256 {sha256[:16]}, then "
+            f"{shown(path)} is another file than {path.name} was when it was first used (SHA-256 {sha256[:16]}, then "
             f"{str(before)[:16]}). If that is meant, name the file by its path with --weights, or take the name out of "
-            f"{record}; if not, somebody has changed it"
+            f"{shown(record)}; if not, somebody has changed it"
         )
     if before is None:
         with contextlib.suppress(OSError):
@@ -130,8 +131,8 @@ def _is_path(weights: str | Path) -> bool:
 
 def _ways_out(file_name: str, folder: Path) -> str:
     return (
-        f" Three ways out: put {file_name} into {folder}; give its path with --weights; or use --extractor mediapipe, "
-        "which carries its own model (pip install 'poseauth[mediapipe]')."
+        f" Three ways out: put {file_name} into {shown(folder)}; give its path with --weights; or use --extractor "
+        "mediapipe, which carries its own model (pip install 'poseauth[mediapipe]')."
     )
 
 
@@ -152,7 +153,9 @@ def _download(file_name: str) -> Path:
     except ConnectionError as error:
         raise WeightsNotFoundError(f"the download failed ({error})") from error
     except OSError as error:
-        raise StorageError(f"The weights cannot be kept in {target.parent}: {error}") from error
+        raise StorageError(
+            f"The weights cannot be kept in {shown(target.parent)}: {error.strerror or error}"
+        ) from error
     finally:
         if offline is not None:
             os.environ["YOLO_OFFLINE"] = offline
@@ -199,18 +202,18 @@ def load_pose_network(path: Path) -> PoseNetwork:
     # A hostile or damaged file fails inside the unpickler with any exception there is.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExtractorError(f"{path} cannot be read safely as YOLO weights: {reason}") from error
+        raise ExtractorError(f"{shown(path)} cannot be read safely as YOLO weights: {reason}") from error
     if not isinstance(model, tasks.PoseModel):
         raise ExtractorError(
-            f"{path} holds a {type(model).__name__}, not a pose model. Use weights whose name ends in -pose, such "
-            f"as {DEFAULT_WEIGHTS}{SUFFIX}"
+            f"{shown(path)} holds a {type(model).__name__}, not a pose model. Use weights whose name ends in -pose, "
+            f"such as {DEFAULT_WEIGHTS}{SUFFIX}"
         )
     head = model.model[-1]
     shape, n_classes = tuple(getattr(head, "kpt_shape", ())), int(getattr(head, "nc", 0))
     if shape != (N_COCO_KEYPOINTS, 3) or n_classes != 1:
         raise ExtractorError(
-            f"{path} is a pose model of {n_classes} classes with keypoints {shape}; one class with the 17 keypoints "
-            f"of COCO and a confidence each, (17, 3), is needed, such as {DEFAULT_WEIGHTS}{SUFFIX}"
+            f"{shown(path)} is a pose model of {n_classes} classes with keypoints {shape}; one class with the 17 "
+            f"keypoints of COCO and a confidence each, (17, 3), is needed, such as {DEFAULT_WEIGHTS}{SUFFIX}"
         )
     # YOLO26 carries two heads and the file or the release decides which runs, unless one is chosen before fusing.
     if getattr(head, "one2one_cv2", None) is not None:
@@ -226,10 +229,12 @@ def _check_readable(path: Path, tasks: Any) -> None:
     safe_load = getattr(tasks, "_SafeLoad", None)
     if safe_load is None or not safe_load.SUPPORTED:
         raise ExtractorError(
-            f"{path} is not read: this ultralytics and torch can only read weights by running what is in them. "
+            f"{shown(path)} is not read: this ultralytics and torch can only read weights by running what is in them. "
             "Install ultralytics 8.4.190 and torch 2.6, or later"
         )
     if path.suffix != SUFFIX:
-        raise ExtractorError(f"{path} is not read: YOLO weights are a file that ends in {SUFFIX}")
+        raise ExtractorError(f"{shown(path)} is not read: YOLO weights are a file that ends in {SUFFIX}")
     if "'" in str(path) or str(path) != str(path).strip():
-        raise ExtractorError(f"{path} is not read: ultralytics cannot open a path with an apostrophe. Move the file")
+        raise ExtractorError(
+            f"{shown(path)} is not read: ultralytics cannot open a path with an apostrophe. Move the file"
+        )

@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from person_profiles.learnable import Learnable, learnable_windows
 from person_profiles.learning import Clip, learn
 from person_profiles.profile import Profile, Role, VideoRecord
 from person_profiles.self_test import hold_self_test
 from poseauth import __version__
 from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileError
+from poseauth.evidence import Evidence
 from poseauth.head_turn import turns_of
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
 from poseauth.recipes import RECIPES, Recipe
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
 from poseauth.training import Epoch
-from poseauth.windows import WindowOptions, cut_windows
+from poseauth.windows import WindowOptions
 
 MIN_ENROL_S = 20.0
 """Usable seconds below which nothing is learnt."""
@@ -48,13 +50,15 @@ def enrol(
     device: str = "cpu",
     allow_weak: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_left_out: Callable[[str], None] | None = None,
 ) -> Profile:
     """Learn a person from authentic videos, against videos of others, and find out how well they are told apart.
 
     First the self-test: whole videos of the person and whole other people are left out in turn. Then everything is
-    learnt anew from all of it. A person who cannot be told from others, or was not tested, is refused unless
-    `allow_weak`. Without any real negative, surrogate impostors are made from the person's own movement: such a profile
-    is weak.
+    learnt anew from all of it. Windows in which nobody moves, or that show what the video has shown before, are
+    evidence of nobody: neither the test nor the profile knows them, on either side. A person who cannot be told from
+    others, or was not tested, is refused unless `allow_weak`. Without any real negative, surrogate impostors are made
+    from the person's own movement: such a profile is weak.
 
     Parameters
     ----------
@@ -76,6 +80,8 @@ def enrol(
         Whether a profile that did not pass its self-test is given all the same; no verdict ever rests on it.
     on_epoch : callable
         Told of every epoch as it ends.
+    on_left_out : callable
+        Told, in a line, of every video of which something or all is left out as no evidence, and why.
 
     Returns
     -------
@@ -94,9 +100,13 @@ def enrol(
     extractor = _one_extractor([*genuine, *(negative.sequence for negative in negatives)])
     _check_sides(genuine, negatives)
     training_cut = WindowOptions(**{**vars(options), "stride_frames": recipe.training.stride_frames})
-    own = _clips([(sequence, "genuine", "") for sequence in genuine], training_cut)
-    others = _clips([(n.sequence, n.role, n.group) for n in negatives], training_cut)
-    _check_enough(name, own, alone=not others)
+    own_videos = _videos([(sequence, "genuine", "") for sequence in genuine], training_cut)
+    other_videos = _videos([(n.sequence, n.role, n.group) for n in negatives], training_cut)
+    for video in [*own_videos, *other_videos]:
+        if on_left_out and video.learnable.left_out:
+            on_left_out(f"{video.sequence.provenance.source_name}: {video.learnable.left_out}")
+    own, others = _clips(own_videos), _clips(other_videos)
+    _check_enough(name, own, [video.learnable.evidence for video in own_videos], alone=not others)
     rng = np.random.default_rng(seed)
     tested = hold_self_test(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
     if tested.weaknesses and not allow_weak:
@@ -147,22 +157,34 @@ def _check_sides(genuine: Sequence[KeypointSequence], negatives: Sequence[Negati
             )
 
 
-def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOptions) -> list[Clip]:
-    """One clip a source video with usable windows; the same video given twice counts once."""
-    clips, met = [], set()
-    for sequence, role, group in sources:
-        source = sequence.provenance
-        if sequence.recording in met:
-            continue
-        met.add(sequence.recording)
-        windows = cut_windows(sequence, cut)
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """One source video and what of it is learnt from."""
+
+    sequence: KeypointSequence
+    role: Role
+    group: str
+    learnable: Learnable
+
+
+def _videos(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOptions) -> list[_Video]:
+    """The videos, cut and weighed; the same video given twice counts once."""
+    first = {sequence.recording: (sequence, role, group) for sequence, role, group in reversed(sources)}
+    return [_Video(*source, learnable_windows(source[0], cut)) for source in reversed(first.values())]
+
+
+def _clips(videos: Sequence[_Video]) -> list[Clip]:
+    """One clip a video of which something is learnt from."""
+    clips = []
+    for video in videos:
+        source, windows = video.sequence.provenance, video.learnable.windows
         if len(windows):
             record = VideoRecord(
                 source.source_name,
                 source.source_sha256,
-                sequence.recording,
-                role,
-                group,
+                video.sequence.recording,
+                video.role,
+                video.group,
                 round(windows.seconds, 3),
                 len(windows),
             )
@@ -171,17 +193,26 @@ def _clips(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOpt
     return sorted(clips, key=lambda clip: (clip.record.role, clip.record.group, clip.record.recording))
 
 
-def _check_enough(name: str, own: Sequence[Clip], *, alone: bool) -> None:
+def _check_enough(name: str, own: Sequence[Clip], evidence: Sequence[Evidence], *, alone: bool) -> None:
     seconds = sum(clip.record.seconds for clip in own)
+    left_out = _left_out(evidence)
     if seconds < MIN_ENROL_S:
         raise EnrolmentError(
-            f"{len(own)} videos show {name}'s upper body for {seconds:.1f} s in uncut pieces of 5 s or more; "
+            f"{len(own)} videos show {name}'s upper body for {seconds:.1f} s in uncut pieces of 5 s or more{left_out}; "
             f"{MIN_ENROL_S:g} s are needed to learn anything, minutes to learn it well. Give longer videos in which "
             "shoulders, elbows and head are in view"
         )
     n_windows = sum(len(clip.windows) for clip in own)
     if alone and n_windows < MIN_SURROGATE_WINDOWS:
         raise EnrolmentError(
-            f"{name} has {n_windows} windows of 5 s and nobody to compare with; {MIN_SURROGATE_WINDOWS} are needed to "
-            "make surrogate impostors. Give longer videos, or clips of other people with --impostor"
+            f"{name} has {n_windows} windows of 5 s{left_out} and nobody to compare with; {MIN_SURROGATE_WINDOWS} are "
+            "needed to make surrogate impostors. Give longer videos, or clips of other people with --impostor"
         )
+
+
+def _left_out(evidence: Sequence[Evidence]) -> str:
+    """How many windows are no evidence, as part of a sentence; "" where all are."""
+    n_still, n_repeated = sum(one.n_still for one in evidence), sum(one.n_repeated for one in evidence)
+    if not n_still + n_repeated:
+        return ""
+    return f" ({n_still} windows in which nobody moves and {n_repeated} that were shown before do not count)"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from person_profiles.learnable import learnable_windows
 from person_profiles.profile import Profile
 from person_profiles.verification import window_votes
 from poseauth.arrays import Float32Array
@@ -54,7 +55,7 @@ def _own_windows(movement: Sequence[KeypointSequence], profile: Profile) -> Floa
     most = max(_MOST_OWN // max(len(movement), 1), 1)
     picked = []
     for sequence in movement:
-        windows = cut_windows(sequence, profile.windows)
+        windows = learnable_windows(sequence, profile.windows).windows
         every = max(-(-len(windows) // most), 1)
         picked += [windows[row : row + 1] for row in range(0, len(windows), every)]
     return np.concatenate([np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32), *picked])

@@ -22,6 +22,15 @@ from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 FORMAT_VERSION = 3
 """3: `profile.sha256` stands beside `profile.json`."""
 
+_NOT_READ: Mapping[int, str] = {
+    1: "It has no likelihood ratio, and no self-test of today's kind, so that no verdict can rest on it. Enrol the "
+    "person again from their videos, with --overwrite",
+    2: "It lacks the digest of profile.json, so that a changed figure in it would pass, and how the person's head was "
+    "turned to the camera. The movement kept in it can be learnt from again, in its place: poseauth enroll --person "
+    "NAME --again --impostor others/",
+}
+"""What earlier formats lack, and what to do."""
+
 _NO_FORMAT = 10_000
 """No version of poseauth counts as far."""
 
@@ -235,8 +244,8 @@ def check_format(plain: Mapping[str, Any]) -> None:
         raise ProfileDamagedError("it names no format of a profile. Enrol the person again, or import them")
     if version < FORMAT_VERSION:
         raise ProfileDamagedError(
-            f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. Enrol the "
-            "person again from their videos, with --overwrite"
+            f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. "
+            f"{_NOT_READ[version]}"
         )
     if version > FORMAT_VERSION:
         raise ProfileDamagedError(

@@ -142,7 +142,11 @@ def write_files(folder: Path, profile: Profile, movement: Sequence[KeypointSeque
 
 def digests_of(contents: Mapping[str, bytes]) -> bytes:
     """The lines of profile.sha256, which `sha256sum -c` reads."""
-    return b"".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n".encode() for name in DIGESTED)
+    return _digest_lines({name: hashlib.sha256(contents[name]).hexdigest() for name in DIGESTED})
+
+
+def _digest_lines(digests: Mapping[str, str]) -> bytes:
+    return b"".join(f"{digests[name]}  {name}\n".encode() for name in DIGESTED)
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -175,31 +179,38 @@ def read_files(folder: Path) -> ProfileFiles:
         raise ProfileDamagedError(f"{folder} cannot be read: {error.strerror or error}") from error
     if missing:
         if PROFILE_FILE not in missing:  # another format may consist of other files
-            _check_format(folder, _plain(folder, _read(folder / PROFILE_FILE)))
+            _check_format(folder, read_plain(folder / PROFILE_FILE, read_limited(folder / PROFILE_FILE)))
         raise ProfileDamagedError(f"{folder} has no {' and no '.join(missing)}. {REMEDY}")
-    contents = {name: _read(folder / name) for name in (PROFILE_FILE, DIGESTS_FILE)}
+    contents = {name: read_limited(folder / name) for name in (PROFILE_FILE, DIGESTS_FILE)}
     digests = _listed_digests(contents[DIGESTS_FILE])
     if PROFILE_FILE in digests:
-        _check_digest(folder / PROFILE_FILE, contents[PROFILE_FILE], digests[PROFILE_FILE])
-    plain = _plain(folder, contents[PROFILE_FILE])
+        check_digest(folder / PROFILE_FILE, contents[PROFILE_FILE], digests[PROFILE_FILE])
+    plain = read_plain(folder / PROFILE_FILE, contents[PROFILE_FILE])
     _check_format(folder, plain)
-    if set(digests) != set(DIGESTED):
+    if set(digests) != set(DIGESTED) or contents[DIGESTS_FILE] != _digest_lines(digests):
         raise ProfileDamagedError(
             f"{folder / DIGESTS_FILE} is not one line of sha256sum for each of {', '.join(DIGESTED)}. {REMEDY}"
         )
     for name in (WEIGHTS_FILE, MOVEMENT_FILE):
-        contents[name] = _read(folder / name)
-        _check_digest(folder / name, contents[name], digests[name])
+        contents[name] = read_limited(folder / name)
+        check_digest(folder / name, contents[name], digests[name])
         if plain.get(f"{name.partition('.')[0]}_sha256") != digests[name]:
             raise ProfileDamagedError(
                 f"{folder / PROFILE_FILE} has another digest of {name} than {DIGESTS_FILE}. {REMEDY}"
             )
     if (folder / SIGNATURE_FILE).exists():
-        contents[SIGNATURE_FILE] = _read(folder / SIGNATURE_FILE)
+        contents[SIGNATURE_FILE] = read_limited(folder / SIGNATURE_FILE)
     return ProfileFiles(folder, contents, plain)
 
 
-def _read(path: Path) -> bytes:
+def read_limited(path: Path) -> bytes:
+    """The bytes of a profile's file, if they are no more than `MAX_BYTES` for its name.
+
+    Raises
+    ------
+    ProfileDamagedError
+        If they are, or the file cannot be read.
+    """
     limit = MAX_BYTES[path.name]
     try:
         with path.open("rb") as stream:
@@ -212,8 +223,14 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _plain(folder: Path, content: bytes) -> dict[str, Any]:
-    path = folder / PROFILE_FILE
+def read_plain(path: Path, content: bytes) -> dict[str, Any]:
+    """What a profile.json holds.
+
+    Raises
+    ------
+    ProfileDamagedError
+        If it is no JSON of the kind.
+    """
     try:
         plain = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -238,6 +255,13 @@ def _listed_digests(content: bytes) -> dict[str, str]:
     return digests if len(digests) == len(lines) else {}
 
 
-def _check_digest(path: Path, content: bytes, sha256: str) -> None:
+def check_digest(path: Path, content: bytes, sha256: str) -> None:
+    """Hold the bytes of a file against the digest that they were written with.
+
+    Raises
+    ------
+    ProfileDamagedError
+        If they differ.
+    """
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ProfileDamagedError(f"{path} is not the file that was written: its digest differs. {REMEDY}")

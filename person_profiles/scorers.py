@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from person_profiles.enrolment import Negative, enrol
+from person_profiles.learnable import learnable_windows
 from person_profiles.profile import Profile
 from person_profiles.verification import load_scorer, score_clip
 from poseauth.arrays import Float32Array, Float64Array
@@ -199,5 +200,5 @@ class _BaselineInUse:
 
 def _windows_of(sequences: Sequence[KeypointSequence]) -> Float32Array:
     cut = WindowOptions(stride_frames=TRAINING_STRIDE_FRAMES)
-    found = [cut_windows(sequence, cut).keypoints for sequence in sequences]
+    found = [learnable_windows(sequence, cut).windows.keypoints for sequence in sequences]
     return np.concatenate(found) if found else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)

@@ -16,6 +16,7 @@ from typing import NoReturn, TypeVar
 
 import platformdirs
 
+from person_profiles.earlier_formats import earlier_movement
 from person_profiles.home import Home
 from person_profiles.lookalikes import names_that_read_like
 from person_profiles.profile import Profile
@@ -178,6 +179,24 @@ class ProfileStore:
         """
         return self.files_of(person).movement()
 
+    def load_movement_to_learn_again(self, person: str) -> Sequence[KeypointSequence]:
+        """The same; also from a profile of an earlier format that is read for nothing else.
+
+        Raises
+        ------
+        UnknownPersonError, ProfileDamagedError
+            As `load_movement`.
+        """
+
+        def read(place: Path) -> Sequence[KeypointSequence]:
+            earlier = earlier_movement(place)
+            if earlier is None:
+                return self._checked_files(place).movement()
+            _check_belongs(earlier.name, folder_name(person), place)
+            return earlier.movement
+
+        return self._read(person, read)
+
     def files_of(self, person: str) -> ProfileFiles:
         """The files of a person's profile as they are, checked.
 
@@ -186,13 +205,7 @@ class ProfileStore:
         UnknownPersonError, ProfileDamagedError
             As `stored`.
         """
-
-        def read(place: Path) -> ProfileFiles:
-            files = read_files(place)
-            self.signature_of(files)
-            return files
-
-        return self._read(person, read)
+        return self._read(person, self._checked_files)
 
     def signature_of(self, files: ProfileFiles) -> SignatureStatus:
         """What is known here of the signature on a profile.
@@ -288,18 +301,16 @@ class ProfileStore:
         found = self.folders.read(folder_name(person), read)
         return self._nobody(person) if found is None else found
 
+    def _checked_files(self, place: Path) -> ProfileFiles:
+        files = read_files(place)
+        self.signature_of(files)
+        return files
+
     def _stored(self, place: Path, name: str) -> Stored:
         """The profile in a folder of the home, which bears its name."""
         files = read_files(place)
         profile = files.profile()
-        try:
-            belongs = folder_name(profile.name) == name
-        except UnknownPersonError as error:
-            raise ProfileDamagedError(f"{place}: {error}. {REMEDY}") from error
-        if not belongs:
-            raise ProfileDamagedError(
-                f"{place} holds a profile of {profile.name}, which does not belong there. {REMEDY}"
-            )
+        _check_belongs(profile.name, name, place)
         return Stored(profile, self.signature_of(files), files)
 
     def _names(self) -> list[str]:
@@ -315,3 +326,13 @@ class ProfileStore:
         near = [lowered[name] for name in difflib.get_close_matches(person.lower(), lowered, n=3, cutoff=0.5)]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Enrolled are: {', '.join(names)}."
         raise UnknownPersonError(f"{person} is not enrolled under {self.home}. {hint}")
+
+
+def _check_belongs(person: str, name: str, place: Path) -> None:
+    """Refuse a profile in a folder that bears another person's name."""
+    try:
+        belongs = folder_name(person) == name
+    except UnknownPersonError as error:
+        raise ProfileDamagedError(f"{place}: {error}. {REMEDY}") from error
+    if not belongs:
+        raise ProfileDamagedError(f"{place} holds a profile of {person}, which does not belong there. {REMEDY}")

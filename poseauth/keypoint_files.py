@@ -26,6 +26,7 @@ from poseauth.keypoints import (
     keypoint_sequence,
     select_twelve,
 )
+from poseauth.shown_paths import shown
 from poseauth.whole_files import written_whole
 from poseauth.windows import WINDOW_FRAMES, WindowOptions, cut_windows
 
@@ -175,7 +176,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
             np.savez_compressed(stream, **arrays)
     except OSError as error:
         raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}. Free space or name another folder."
+            f"{shown(path)} cannot be written: {error.strerror or error}. Free space or name another folder."
         ) from error
 
 

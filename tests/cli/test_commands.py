@@ -162,6 +162,64 @@ def test_a_video_can_be_taken_out_and_the_person_learnt_again(poseauth, speeches
     assert sorted(video.source_name for video in videos if video.role == "genuine") == sorted(before)[1:]
 
 
+def test_what_is_no_evidence_is_named_and_not_learnt_again_from_what_is_kept(poseauth, speeches, tmp_path):
+    shown = read_keypoints(speeches / "test-ada.npz")
+    keypoints = shown.keypoints.copy()
+    keypoints[270:] = keypoints[270]
+    write_keypoints(replace(shown, keypoints=keypoints), tmp_path / "ada" / "freezes.npz")
+    write_keypoints(
+        replace(shown, keypoints=np.broadcast_to(keypoints[270], keypoints.shape).copy()), tmp_path / "still.npz"
+    )
+    home = ("--home", tmp_path / "home")
+    others = ("--impostor", speeches / "others", "--impostor", tmp_path / "still.npz")
+    status, _, err = poseauth("enroll", "--person", "Ada", speeches / "ada", tmp_path / "ada", *others, *home)
+    assert status == 0, err
+    name = shown.provenance.source_name
+    first = ProfileStore(tmp_path / "home").load("Ada").videos
+    (record,) = [video for video in first if video.source_name == name]
+    n_left_out = 10 - record.n_windows
+    assert 2 <= n_left_out <= 5
+    assert f"{name}: {n_left_out} of 10 windows are not learnt from: nobody moves in {n_left_out} of 10 windows" in err
+    assert f"{name}: not usable: nobody moves in any of 10 windows" in err
+    status, _, err = poseauth("enroll", "--person", "Ada", "--again", *others, *home)
+    assert status == 0, err
+    assert f"{name}: {n_left_out} of 10 windows are not learnt from" in err
+    assert ProfileStore(tmp_path / "home").load("Ada").videos == first
+    bob = [speeches / "others" / "bob.npz", speeches / "test-other.npz"]
+    status, _, err = poseauth("enroll", "--person", "Bob", *bob, "--allow-weak", *home)
+    assert status == 0, err
+    (record_as_other,) = [
+        video for video in ProfileStore(tmp_path / "home").load("Bob").videos if video.source_name == name
+    ]
+    assert (record_as_other.role, record_as_other.n_windows) == ("enrolled", record.n_windows)
+
+
+@pytest.mark.parametrize("lost", [("profile.sha256",), ()], ids=["format 2", "format 3 of its first days"])
+def test_a_profile_that_is_no_longer_read_is_learnt_again_from_its_movement(poseauth, speeches, home, lost):
+    store = ProfileStore(home)
+    folder, before = store.folder_of("Ada"), store.load("Ada")
+    plain = json.loads((folder / "profile.json").read_text())
+    del plain["head_turns"]
+    plain["format_version"] = 2 if lost else 3
+    (folder / "profile.json").write_text(json.dumps(plain))
+    if lost:
+        (folder / "profile.sha256").unlink()
+    else:
+        (folder / DIGESTS_FILE).write_bytes(digests_of({name: (folder / name).read_bytes() for name in DIGESTED}))
+    arguments = ("--person", "Ada", "--home", home)
+    status, _, err = poseauth("verify", speeches / "test-ada.npz", *arguments)
+    assert status == 1
+    assert "enroll --person NAME --again" in err if lost else "head_turns" in err
+    status, _, err = poseauth("enroll", "--again", "--impostor", speeches / "others", *arguments)
+    assert status == 0, err
+    after = store.load("Ada")
+    assert after.videos == before.videos
+    assert after.head_turns == before.head_turns
+    np.testing.assert_array_equal(
+        after.weights["network.lstm.weight_hh_l0"], before.weights["network.lstm.weight_hh_l0"]
+    )
+
+
 def test_learning_again_needs_a_person_and_videos_that_are_there(poseauth, speeches, home):
     others = ("--impostor", speeches / "others", "--home", home)
     status, _, err = poseauth("enroll", "--person", "Ada", "--again", "--without", "nothing.mp4", *others)

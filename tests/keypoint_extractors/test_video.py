@@ -167,3 +167,33 @@ def test_a_turned_video_is_scaled_down_as_it_is_seen(tmp_path):
     first, other = next(iter(upright)).rgb, next(iter(turned)).rgb
     assert first.shape == other.shape == (90, 160, 3)
     assert np.abs(first.astype(int) - other).mean() < 3
+
+
+class Breaking:
+    """A container that breaks, as FFmpeg tells it: with the whole path of the file."""
+
+    def __init__(self, path, *, in_packets):
+        self.error = av.error.InvalidDataError(1094995529, "Invalid data found", str(path))
+        self.in_packets = in_packets
+
+    def demux(self, _):
+        while self.in_packets:
+            yield self
+        raise self.error
+
+    def decode(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("in_packets", [True, False])
+def test_what_went_wrong_is_told_without_where_the_file_lies(tmp_path, in_packets):
+    sequence = speak(STYLES[0], duration_s=0.2, seed=1, width=160, height=96)
+    folder = tmp_path / "whole-path-6b1d"
+    folder.mkdir()
+    path = render_video(sequence, folder / "clip.mp4")
+    container = Breaking(path, in_packets=in_packets)
+    assert "whole-path-6b1d" in str(container.error)
+    reader = VideoReader(path)
+    assert not list(reader._decoded(container, None))
+    assert "Invalid data found" in reader.coverage.broke_off
+    assert "whole-path-6b1d" not in reader.coverage.broke_off

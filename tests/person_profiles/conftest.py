@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,22 @@ def speech_of(
         **provenance,
     }
     return keypoint_sequence(keypoints, confidence, times, provenance=Provenance(**source))
+
+
+def frozen(sequence, from_s):
+    """The sequence standing still from a second on."""
+    keypoints, first = sequence.keypoints.copy(), round(from_s * 30)
+    keypoints[first:] = keypoints[first]
+    return replace(sequence, keypoints=keypoints)
+
+
+def looped(sequence, period_s, *, from_s=0):
+    """The sequence showing the seconds after `from_s` again and again, as an estimator sees them: never quite alike."""
+    keypoints, first = sequence.keypoints.copy(), round(from_s * 30)
+    again = first + np.arange(len(sequence) - first) % round(period_s * 30)
+    noise = np.random.default_rng(0).normal(0, 0.3, keypoints[first:].shape)
+    keypoints[first:] = keypoints[again] + noise
+    return replace(sequence, keypoints=keypoints)
 
 
 @pytest.fixture

@@ -43,11 +43,11 @@ def golden_folder(version: int = FORMAT_VERSION) -> Path:
     return GOLDEN / f"format-{version}"
 
 
-def golden_speech(duration_s: float, *, name: str = "golden.mp4"):
-    """A speaker whose wrists beat once in pi seconds; nothing is drawn by chance."""
+def golden_speech(duration_s: float, *, name: str = "golden.mp4", beating=(3, 4, 6, 7), beat_px: float = 60):
+    """A speaker whose arms beat once in pi seconds; nothing is drawn by chance."""
     times = np.arange(round(duration_s * 30)) / 30
     keypoints = np.tile(BODY.astype(np.float64), (len(times), 1, 1))
-    keypoints[:, [3, 4, 6, 7], 1] += 60 * np.sin(2 * times)[:, None]
+    keypoints[:, list(beating), 1] += beat_px * np.sin(2 * times)[:, None]
     keypoints[:, 0, 0] += 5 * np.cos(2 * times)
     confidence = np.full((len(times), 12), 0.9)
     provenance = Provenance(name, "cd" * 32, frame_width=640, frame_height=360, extractor=YOLO)
@@ -114,8 +114,10 @@ def golden_profile(**changes) -> Profile:
     return Profile(**values)
 
 
-def golden_movement():
-    """What is kept of the person's own videos: a third of a second."""
+def golden_movement(version: int = FORMAT_VERSION):
+    """What is kept of the person's own videos: a third of a second. In format 2 the wrists alone beat, and less."""
+    if version == 2:
+        return [golden_speech(1 / 3, name="ada.mp4", beating=(4, 7), beat_px=40)]
     return [golden_speech(1 / 3, name="ada.mp4")]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileE
 from poseauth.keypoints import ExtractorFingerprint
 from poseauth.training import train
 from poseauth.windows import WindowOptions
+from tests.person_profiles.conftest import frozen, looped, speech_of
 
 PLACE_PX = 10_000
 """Videos stand this far apart, so that a window tells which video it is of."""
@@ -263,6 +266,60 @@ def test_video_in_which_the_upper_body_is_hidden_does_not_count(speech, others, 
     own = [speech("ada 0", duration_s=30, hidden=(3, 6)), speech("ada 1", duration_s=10)]
     with pytest.raises(EnrolmentError, match=r"1 videos show Ada's upper body for 10\.0 s"):
         enrol("Ada", own, others(), recipe=tiny(), allow_weak=True)
+
+
+def test_still_and_repeated_windows_are_in_no_lesson_of_either_side(lessons, placed, tiny):
+    own, negatives = placed(5, "aabbcc")
+    own[1], own[2] = frozen(own[1], 0), looped(own[2], 1)
+    still, loop = replace(negatives[0], sequence=frozen(negatives[0].sequence, 0)), negatives[2]
+    negatives[0], negatives[2] = still, replace(loop, sequence=looped(loop.sequence, 1))
+    told = []
+    profile = enrol("Ada", own, negatives, recipe=tiny(), allow_weak=True, on_left_out=told.append)
+    assert len(lessons.taught) == 4
+    assert set().union(*lessons.taught) == set(lessons.taught[-1]) == {0, 3, 4, 11, 13, 14, 15}
+    assert {len(classes) for classes in lessons.taught[-1].values()} == {N_WINDOWS}
+    assert [video.source_name for video in profile.videos] == [
+        *(clip.provenance.source_name for clip in sorted((own[0], *own[3:]), key=lambda clip: clip.recording)),
+        *(f"other {i}.mp4" for i in (1, 3)),
+        *(n.sequence.provenance.source_name for n in sorted(negatives[4:], key=lambda n: n.sequence.recording)),
+    ]
+    assert [line.split(": ")[:2] for line in told] == [
+        ["ada 1.mp4", "not usable"], ["ada 2.mp4", "not usable"],
+        ["other 0.mp4", "not usable"], ["other 2.mp4", "not usable"],
+    ]  # fmt: skip
+
+
+def test_of_a_video_that_freezes_the_moving_part_is_learnt_from(lessons, placed, tiny):
+    own, negatives = placed(3, "aabbcc")
+    longer = speech_of("ada long", duration_s=25, x=PLACE_PX * 3)
+    told = []
+    profile = enrol(
+        "Ada", [*own, frozen(longer, 10)], negatives, recipe=tiny(folds=0), allow_weak=True, on_left_out=told.append
+    )
+    (record,) = [video for video in profile.videos if video.source_name == "ada long.mp4"]
+    assert len(lessons.taught[-1][3]) == record.n_windows == 8
+    assert record.seconds == 12.0
+    assert told == [
+        "ada long.mp4: 13 of 21 windows are not learnt from: nobody moves in 13 of 21 windows: a still picture or a "
+        "frozen video?"
+    ]
+
+
+def test_too_little_is_left_where_nobody_moves_and_the_count_is_told(speech, others, tiny):
+    own = [frozen(speech("ada 0", duration_s=30), 10), looped(speech("ada 1", duration_s=30), 1)]
+    with pytest.raises(
+        EnrolmentError,
+        match=r"1 videos show Ada's upper body for 12\.0 s .*\(18 windows in which nobody moves and 2\d that were "
+        r"shown before do not count\); 20 s are needed",
+    ):
+        enrol("Ada", own, others(), recipe=tiny(), allow_weak=True)
+
+
+def test_others_of_whom_nobody_moves_are_no_others(speech, tiny):
+    own = [speech(f"ada {i}") for i in range(3)]
+    stills = [Negative(frozen(speech(f"still {i}"), 0), f"{i}", "impostor") for i in range(3)]
+    with pytest.raises(WeakProfileError, match="0 other people"):
+        enrol("Ada", own, stills, recipe=tiny())
 
 
 def test_nothing_is_learnt_from_nothing(tiny):

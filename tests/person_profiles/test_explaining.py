@@ -10,6 +10,7 @@ import pytest
 from person_profiles.explaining import explain_clip
 from person_profiles.verification import load_scorer, score_clip, undecided_votes, window_votes
 from poseauth.errors import TooShortError
+from tests.person_profiles.conftest import frozen
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_too_little_movement_says_how_many_windows_there_were(ada, scorer, movem
         explain_clip(speech("brief", duration_s=3.0), movement, ada, scorer)
     with pytest.raises(TooShortError, match=r"0 of Ada's own videos"):
         explain_clip(speech("unknown"), [], ada, scorer)
+
+
+def test_what_was_not_learnt_from_explains_nothing(ada, scorer, movement, speech):
+    clip = speech("unknown", frequency_hz=3)
+    stills = [frozen(one, 0) for one in movement]
+    with pytest.raises(TooShortError, match=r"0 of Ada's own videos"):
+        explain_clip(clip, stills, ada, scorer)
+    with_stills = explain_clip(clip, [*movement, *stills], ada, scorer)
+    assert with_stills.score_person == explain_clip(clip, movement, ada, scorer).score_person
 
 
 def test_between_the_undecided_votes_a_clip_is_undecided_and_beyond_them_not(ada):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -62,16 +63,92 @@ def test_the_golden_profile_scores_as_it_always_did(home):
     assert profile.calibrated.clips.of_clip(float(raw.mean())).log10_lr == pytest.approx(LOG10_LR, abs=1e-3)
 
 
-def test_a_profile_of_format_2_is_refused_in_words(tmp_path):
-    shutil.copytree(golden_folder(2), tmp_path / folder_name(NAME))
-    store = ProfileStore(tmp_path)
+@pytest.fixture
+def earlier(tmp_path):
+    """A store with the golden profile of format 2, and its folder."""
+    folder = tmp_path / folder_name(NAME)
+    shutil.copytree(golden_folder(2), folder)
+    return ProfileStore(tmp_path), folder
+
+
+def test_a_profile_of_format_2_is_refused_with_what_it_lacks_and_the_way_out(earlier):
+    store, _ = earlier
     with pytest.raises(
         ProfileDamagedError,
-        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 3\. Enrol the person "
-        r"again from their videos, with --overwrite",
+        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 3\. It lacks the "
+        r"digest of profile\.json, .* and how the person's head was turned .*: poseauth enroll --person NAME --again",
     ):
         store.load(NAME)
+    with pytest.raises(ProfileDamagedError, match="format 2"):
+        store.load_movement(NAME)
     (entry,) = store.entries()
     assert "format 2" in entry.problem
     store.save(golden_profile(), golden_movement(), overwrite=True)
     assert store.load(NAME).seed == 7
+
+
+def test_the_golden_movement_of_format_2_is_read_as_it_was_made_to_be_learnt_from_again(earlier):
+    (read,), (made,) = earlier[0].load_movement_to_learn_again(NAME), golden_movement(2)
+    np.testing.assert_allclose(read.keypoints, made.keypoints, rtol=1e-5)
+    np.testing.assert_array_equal(read.timestamps_s, made.timestamps_s)
+    assert read.provenance == made.provenance
+
+
+def test_the_movement_of_todays_format_is_learnt_from_again_as_it_is(home):
+    store = ProfileStore(home)
+    (read,), (again,) = store.load_movement(NAME), store.load_movement_to_learn_again(NAME)
+    np.testing.assert_array_equal(read.keypoints, again.keypoints)
+    (home / folder_name(NAME) / "profile.sha256").write_bytes(b"")
+    with pytest.raises(ProfileDamagedError, match=r"profile\.sha256"):
+        store.load_movement_to_learn_again(NAME)
+
+
+def test_the_movement_of_format_2_with_a_flipped_bit_is_refused(earlier):
+    store, folder = earlier
+    content = bytearray((folder / "movement.safetensors").read_bytes())
+    content[-9] ^= 4
+    (folder / "movement.safetensors").write_bytes(content)
+    with pytest.raises(ProfileDamagedError, match=r"movement\.safetensors is not the file that was written"):
+        store.load_movement_to_learn_again(NAME)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "Eve"}, "holds a profile of Eve, which does not belong there"),
+        ({"name": ""}, "'' is no name"),
+        ({"name": None}, "names no person"),
+        ({"movement_sha256": None}, "no digest of movement"),
+        ({"movement_sha256": "0" * 64}, r"movement\.safetensors is not the file"),
+        ({"movement": None}, "is not as it must be"),
+        ({"movement": [{}]}, "is not as it must be"),
+        ({"movement": [{}, {}]}, "is not as it must be"),
+        ({"format_version": 1}, "format 1, of an earlier poseauth"),
+        ({"format_version": 2.0}, "names no format"),
+        ({"format_version": True}, "names no format"),
+    ],
+)
+def test_a_profile_of_format_2_that_is_not_as_it_must_be_is_refused(earlier, changes, words):
+    store, folder = earlier
+    plain = json.loads((folder / "profile.json").read_text())
+    (folder / "profile.json").write_text(json.dumps({**plain, **changes}))
+    with pytest.raises(ProfileDamagedError, match=words):
+        store.load_movement_to_learn_again(NAME)
+
+
+@pytest.mark.parametrize("name", ["profile.sha256", "profile.sig"])
+def test_a_profile_that_was_signed_or_digested_is_not_taken_for_format_2(home, name):
+    folder = home / folder_name(NAME)
+    (folder / name).touch()
+    text = (folder / "profile.json").read_text()
+    (folder / "profile.json").write_text(text.replace('"format_version": 3', '"format_version": 2'))
+    with pytest.raises(ProfileDamagedError, match=r"profile\.json is not the file that was written"):
+        ProfileStore(home).load_movement_to_learn_again(NAME)
+
+
+@pytest.mark.parametrize("missing", ["profile.json", "movement.safetensors"])
+def test_a_missing_file_of_format_2_is_named(earlier, missing):
+    store, folder = earlier
+    (folder / missing).unlink()
+    with pytest.raises(ProfileDamagedError, match=missing):
+        store.load_movement_to_learn_again(NAME)

@@ -242,6 +242,8 @@ def test_digests_with_a_flipped_bit_are_refused(store, kept, place):
         pytest.param(lambda lines: [line.replace("  ", " *") for line in lines], id="another form"),
         pytest.param(lambda lines: [line.replace("  ", "  ../") for line in lines], id="paths"),
         pytest.param(lambda lines: [], id="none"),
+        pytest.param(lambda lines: [*lines[:2], lines[2].removesuffix("\n")], id="cut by one byte"),
+        pytest.param(lambda lines: lines[::-1], id="another order"),
     ],
 )
 def test_digests_that_do_not_name_each_file_once_are_refused(store, kept, change):
@@ -275,8 +277,11 @@ def test_a_missing_file_is_named(store, kept, name):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (1, "format 1, of an earlier poseauth; this one reads 3. Enrol the person again"),
-        (2, "format 2, of an earlier poseauth; this one reads 3. Enrol the person again"),
+        (1, "format 1, of an earlier poseauth; this one reads 3. It has no likelihood ratio.*Enrol the person again"),
+        (
+            2,
+            "format 2, of an earlier poseauth; this one reads 3. It lacks the digest of profile.json.*enroll .*--again",
+        ),
         (4, "format 4, of a later poseauth; this one reads 3. Install that version"),
         (0, "names no format"),
         (10**40, "names no format"),
