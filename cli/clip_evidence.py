@@ -7,10 +7,10 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from person_profiles.profile_files import ProfileFiles
     from person_profiles.signature import SignatureStatus
     from person_profiles.store import Stored
+    from poseauth.comparison import Comparison
     from poseauth.explanation import Explanation
+    from poseauth.plain_measures import Measure
     from poseauth.scoring import WindowScorer
 
 REPORT_SCHEMA_VERSION = 1
@@ -48,6 +50,7 @@ MOST_MOMENTS = 3
 """Moments shown for the person, and as many against."""
 PICTURE_SIDE = 320
 """Pixels of a picture's longer side."""
+_NOT_ANALYSED = "the clip was not analysed"
 _VISIBLE = {
     "head": (NOSE, R_EYE, L_EYE, R_EAR, L_EAR),
     "shoulders": (R_SHOULDER, L_SHOULDER),
@@ -55,6 +58,7 @@ _VISIBLE = {
     "wrists": (R_WRIST, L_WRIST),
 }
 _PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python", "ultralytics", "mediapipe", "scenedetect", "safetensors")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,10 @@ class ClipEvidence:
         Why; None where `unexplained` says why not.
     unexplained : str
         Why there is no explanation; "" where there is.
+    comparison : Comparison or None
+        The clip beside the person's own videos; None where `uncompared` says why not.
+    uncompared : str
+        Why there is no comparison; "" where there is.
     profile : Profile
         Whom it was held against.
     signature : SignatureStatus
@@ -178,6 +186,8 @@ class ClipEvidence:
     moments: tuple[Moment, ...]
     explanation: Explanation | None
     unexplained: str
+    comparison: Comparison | None
+    uncompared: str
     profile: Profile
     signature: SignatureStatus
     profile_sha256: str
@@ -204,7 +214,7 @@ def gather(
     limits: VideoLimits | None = None,
     started_utc: str,
 ) -> ClipEvidence:
-    """Look again at what was answered: pictures, explanation, quality, digests.
+    """Look again at what was answered: pictures, explanation, comparison, quality, digests.
 
     Parameters
     ----------
@@ -230,7 +240,7 @@ def gather(
 
     profile = stored.profile
     is_video = sequence is not None and _is_video(path)
-    explanation, unexplained = _explanation(sequence, result, files, profile, scorer)
+    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, files, profile, scorer)
     return ClipEvidence(
         result=result,
         clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and is_video else None),
@@ -242,6 +252,8 @@ def gather(
         moments=_moments(path if is_video else None, sequence, result, limits) if sequence is not None else (),
         explanation=explanation,
         unexplained=unexplained,
+        comparison=comparison,
+        uncompared=uncompared,
         profile=profile,
         signature=stored.signature,
         profile_sha256=hashlib.sha256(files.contents[PROFILE_FILE]).hexdigest(),
@@ -253,7 +265,7 @@ def gather(
 
 def evidence_as_dict(evidence: ClipEvidence) -> dict[str, Any]:
     """Plain values for JSON: all that the page says, but for the pictures."""
-    profile, explanation = evidence.profile, evidence.explanation
+    profile, explanation, comparison = evidence.profile, evidence.explanation, evidence.comparison
     return {
         "report_schema_version": REPORT_SCHEMA_VERSION,
         "verification": as_dict(evidence.result),
@@ -271,6 +283,8 @@ def evidence_as_dict(evidence: ClipEvidence) -> dict[str, Any]:
         ],
         "explanation": None if explanation is None else _explanation_as_dict(explanation),
         "not_explained_because": evidence.unexplained or None,
+        "comparisons": None if comparison is None else _comparison_as_dict(comparison),
+        "not_compared_because": evidence.uncompared or None,
         "quality": None if evidence.quality is None else _quality_as_dict(evidence.quality),
         "self_test": None if profile.self_test is None else _rounded(asdict(profile.self_test)),
         "custody": {
@@ -316,6 +330,41 @@ def _explanation_as_dict(explanation: Explanation) -> dict[str, Any]:
         "holds_for": explanation.holds_for,
         "holds_against": explanation.holds_against,
     }
+
+
+def _comparison_as_dict(comparison: Comparison) -> dict[str, Any]:
+    told = comparison.told
+    return {
+        "method": "means over the clip's windows beside those of stretches of the enrolled videos; a description, no "
+        "part of the verdict",
+        "stretch_s": comparison.stretch_s,
+        "n_enrolled_stretches": comparison.n_stretches,
+        "n_enrolled_videos": comparison.n_videos,
+        "n_unusual": len(comparison.unusual),
+        "measures": [
+            {
+                **_measure_as_dict(one.measure),
+                "unit": one.measure.kind.unit,
+                "clip": round(one.value, 4),
+                "enrolled_median": round(one.usual, 4),
+                "enrolled_5th_percentile": round(one.low, 4),
+                "enrolled_95th_percentile": round(one.high, 4),
+                "n_enrolled_stretches": one.n_stretches,
+                "n_enrolled_below_clip": one.n_below,
+                "n_enrolled_above_clip": one.n_above,
+                "distance_beyond_1_is_far": round(one.distance, 4),
+                "unusual": one.is_unusual,
+                "told": one in told,
+            }
+            for one in comparison.compared
+        ],
+        "not_compared_for_the_clip": [_measure_as_dict(measure) for measure in comparison.left_out],
+        "not_compared_for_the_enrolled_videos": [_measure_as_dict(measure) for measure in comparison.left_out_own],
+    }
+
+
+def _measure_as_dict(measure: Measure) -> dict[str, Any]:
+    return {"measure": measure.kind.name, "parts": list(measure.parts)}
 
 
 def _quality_as_dict(quality: Quality) -> dict[str, Any]:
@@ -430,19 +479,31 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
     return kept
 
 
-def _explanation(
+def _beside_own_videos(
     sequence: KeypointSequence | None,
     result: Verification,
     files: ProfileFiles,
     profile: Profile,
     scorer: WindowScorer,
-) -> tuple[Explanation | None, str]:
+) -> tuple[Explanation | None, str, Comparison | None, str]:
+    """Why the clip scores as it does, and what one can see, each with the reason why it is not known."""
     if sequence is None or result.decision is None:
-        return None, "the clip was not analysed"
-    from person_profiles.explaining import explain_clip
+        return None, _NOT_ANALYSED, None, _NOT_ANALYSED
+    from person_profiles.explaining import compare_clip, explain_clip
 
     try:
-        return explain_clip(sequence, files.movement(), profile, scorer), ""
+        movement = files.movement()
+    except ProfileError as error:
+        return None, str(error), None, str(error)
+    return (
+        *_or_why_not(lambda: explain_clip(sequence, movement, profile, scorer)),
+        *_or_why_not(lambda: compare_clip(sequence, movement, profile)),
+    )
+
+
+def _or_why_not(found: Callable[[], _Found]) -> tuple[_Found | None, str]:
+    try:
+        return found(), ""
     except (InputError, ProfileError) as error:
         return None, str(error)
 
