@@ -237,6 +237,8 @@ def _limit(values: Float64Array, video: Int64Array) -> float:
     within = float(((values - means[group]) ** 2).sum()) / max(n - n_videos, 1)
     shares = np.array([between / per_video, max(1 - 1 / per_video, 0.0) * within])
     variance = float(shares.sum())
+    if variance <= 0:
+        return _SMALLEST
     degrees = [n_videos - 1, max(n - n_videos, 1)]
-    freedom = variance**2 / max(float((shares**2 / degrees).sum()), _SMALLEST)
-    return float(t.ppf(1 - CHANCE / 2, max(freedom, 1.0)) * np.sqrt(variance * (1 + 1 / n_videos))) + _SMALLEST
+    freedom = 1 / float(((shares / variance) ** 2 / degrees).sum())
+    return float(t.ppf(1 - CHANCE / 2, freedom) * np.sqrt(variance * (1 + 1 / n_videos))) + _SMALLEST
