@@ -6,10 +6,10 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from person_profiles.profile import Profile
     from person_profiles.signature import SignatureStatus
     from person_profiles.store import Stored
+    from poseauth.comparison import Comparison
     from poseauth.explanation import Explanation
+    from poseauth.plain_measures import Measure
     from poseauth.scoring import WindowScorer
 
 REPORT_SCHEMA_VERSION = 1
@@ -46,6 +48,7 @@ MOST_MOMENTS = 3
 """Moments shown for the person, and as many against."""
 PICTURE_SIDE = 320
 """Pixels of a picture's longer side."""
+_NOT_ANALYSED = "the clip was not analysed"
 _VISIBLE = {
     "head": (NOSE, R_EYE, L_EYE, R_EAR, L_EAR),
     "shoulders": (R_SHOULDER, L_SHOULDER),
@@ -53,6 +56,7 @@ _VISIBLE = {
     "wrists": (R_WRIST, L_WRIST),
 }
 _PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python", "ultralytics", "mediapipe", "scenedetect", "safetensors")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,10 @@ class ClipEvidence:
         Why; None where `unexplained` says why not.
     unexplained : str
         Why there is no explanation; "" where there is.
+    comparison : Comparison or None
+        The clip beside the person's own videos; None where `uncompared` says why not.
+    uncompared : str
+        Why there is no comparison; "" where there is.
     profile : Profile
         Whom it was held against.
     signature : SignatureStatus
@@ -176,6 +184,8 @@ class ClipEvidence:
     moments: tuple[Moment, ...]
     explanation: Explanation | None
     unexplained: str
+    comparison: Comparison | None
+    uncompared: str
     profile: Profile
     signature: SignatureStatus
     profile_sha256: str
@@ -201,7 +211,7 @@ def gather(
     limits: VideoLimits | None = None,
     started_utc: str,
 ) -> ClipEvidence:
-    """Look again at what was answered: pictures, explanation, quality, digests.
+    """Look again at what was answered: pictures, explanation, comparison, quality, digests.
 
     Parameters
     ----------
@@ -226,7 +236,7 @@ def gather(
 
     profile = stored.profile
     has_pictures = sequence is not None and is_video(path)
-    explanation, unexplained = _explanation(sequence, result, stored, scorer)
+    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, stored, scorer)
     return ClipEvidence(
         result=result,
         clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and has_pictures else None),
@@ -238,6 +248,8 @@ def gather(
         moments=_moments(path if has_pictures else None, sequence, result, limits) if sequence is not None else (),
         explanation=explanation,
         unexplained=unexplained,
+        comparison=comparison,
+        uncompared=uncompared,
         profile=profile,
         signature=stored.signature,
         profile_sha256=stored.files.sha256,
@@ -249,7 +261,7 @@ def gather(
 
 def evidence_as_dict(evidence: ClipEvidence) -> dict[str, Any]:
     """Plain values for JSON: all that the page says, but for the pictures."""
-    profile, explanation = evidence.profile, evidence.explanation
+    profile, explanation, comparison = evidence.profile, evidence.explanation, evidence.comparison
     return {
         "report_schema_version": REPORT_SCHEMA_VERSION,
         "verification": as_dict(evidence.result),
@@ -267,6 +279,8 @@ def evidence_as_dict(evidence: ClipEvidence) -> dict[str, Any]:
         ],
         "explanation": None if explanation is None else _explanation_as_dict(explanation),
         "not_explained_because": evidence.unexplained or None,
+        "comparisons": None if comparison is None else _comparison_as_dict(comparison),
+        "not_compared_because": evidence.uncompared or None,
         "quality": None if evidence.quality is None else _quality_as_dict(evidence.quality),
         "self_test": None if profile.self_test is None else _rounded(asdict(profile.self_test)),
         "custody": {
@@ -312,6 +326,41 @@ def _explanation_as_dict(explanation: Explanation) -> dict[str, Any]:
         "holds_for": explanation.holds_for,
         "holds_against": explanation.holds_against,
     }
+
+
+def _comparison_as_dict(comparison: Comparison) -> dict[str, Any]:
+    told = comparison.told
+    return {
+        "method": "means over the clip's windows beside those of stretches of the enrolled videos; a description, no "
+        "part of the verdict",
+        "stretch_s": comparison.stretch_s,
+        "n_enrolled_stretches": comparison.n_stretches,
+        "n_enrolled_videos": comparison.n_videos,
+        "n_unusual": len(comparison.unusual),
+        "measures": [
+            {
+                **_measure_as_dict(one.measure),
+                "unit": one.measure.kind.unit,
+                "clip": round(one.value, 4),
+                "enrolled_median": round(one.usual, 4),
+                "enrolled_5th_percentile": round(one.low, 4),
+                "enrolled_95th_percentile": round(one.high, 4),
+                "n_enrolled_stretches": one.n_stretches,
+                "n_enrolled_below_clip": one.n_below,
+                "n_enrolled_above_clip": one.n_above,
+                "distance_beyond_1_is_far": round(one.distance, 4),
+                "unusual": one.is_unusual,
+                "told": one in told,
+            }
+            for one in comparison.compared
+        ],
+        "not_compared_for_the_clip": [_measure_as_dict(measure) for measure in comparison.left_out],
+        "not_compared_for_the_enrolled_videos": [_measure_as_dict(measure) for measure in comparison.left_out_own],
+    }
+
+
+def _measure_as_dict(measure: Measure) -> dict[str, Any]:
+    return {"measure": measure.kind.name, "parts": list(measure.parts)}
 
 
 def _quality_as_dict(quality: Quality) -> dict[str, Any]:
@@ -427,18 +476,30 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
     return kept
 
 
-def _explanation(
+def _beside_own_videos(
     sequence: KeypointSequence | None,
     result: Verification,
     stored: Stored,
     scorer: WindowScorer,
-) -> tuple[Explanation | None, str]:
+) -> tuple[Explanation | None, str, Comparison | None, str]:
+    """Why the clip scores as it does, and what one can see, each with the reason why it is not known."""
     if sequence is None or result.decision is None:
-        return None, "the clip was not analysed"
-    from person_profiles.explaining import explain_clip
+        return None, _NOT_ANALYSED, None, _NOT_ANALYSED
+    from person_profiles.explaining import compare_clip, explain_clip
 
     try:
-        return explain_clip(sequence, stored.files.movement(), stored.profile, scorer), ""
+        movement = stored.files.movement()
+    except ProfileError as error:
+        return None, str(error), None, str(error)
+    return (
+        *_or_why_not(lambda: explain_clip(sequence, movement, stored.profile, scorer)),
+        *_or_why_not(lambda: compare_clip(sequence, movement, stored.profile)),
+    )
+
+
+def _or_why_not(found: Callable[[], _Found]) -> tuple[_Found | None, str]:
+    try:
+        return found(), ""
     except (InputError, ProfileError) as error:
         return None, str(error)
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from poseauth import __version__
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import VOTE_THRESHOLD, Verdict
-from poseauth.explanation import LEAST_EFFECT, Explanation, Part, Relation
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.metrics import Estimate
 from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
 from poseauth.windows import WINDOW_S
 
-from . import score_chart
+from . import clip_why, score_chart
 from .clip_evidence import ClipEvidence, Moment, Quality
-from .page import counted, document, section, table, text
+from .page import NOT_KNOWN, capital, counted, document, listed, section, table, text
 from .score_chart import letters, shown_rows, timecode
 
-_NOT_KNOWN = "not known"
 _MOST_PRINTED = 90
 """Rows up to which the table of windows is printed too: two minutes of them fill a sheet or two."""
 _STYLE = """
@@ -53,6 +51,9 @@ figcaption { font-size: 0.95em; padding-top: 0.25rem; font-variant-numeric: tabu
 .parts { padding: 0; list-style: none; }
 .parts li { border-left: 0.3rem solid var(--tone); padding: 0.1rem 0 0.1rem 0.8rem; margin: 0.6rem 0; }
 .parts b { color: var(--tone); }
+.plain { --tone: var(--line); }
+.plain b { color: var(--ink); }
+h4 { font-size: 1em; font-weight: 600; font-style: italic; margin: 1rem 0 0.3rem; }
 .pro { --tone: var(--for); } .contra { --tone: var(--against); }
 .note { font-size: 0.95em; }
 summary { cursor: pointer; padding: 0.3rem 0; font-weight: 600; }
@@ -108,7 +109,7 @@ def page(evidence: ClipEvidence) -> str:
         section("meaning", "What this means", _meaning(evidence)),
         *([section("scores", "The score over time", _scores(evidence))] if analysed else []),
         *([section("moments", "The strongest moments", _moments(evidence))] if analysed else []),
-        *([section("why", "Why", _why(evidence))] if analysed else []),
+        *([section("why", "Why", clip_why.why(evidence))] if analysed else []),
         section("sure", "How sure", _how_sure(evidence)),
         section("custody", "Chain of custody", _custody(evidence)),
     ]
@@ -131,14 +132,14 @@ def _answer(evidence: ClipEvidence) -> str:
     return (
         f"<h1>{text(evidence.clip.name)}, held against {text(result.person)}</h1>\n"
         f'<div class="answer {kind}">\n<p class="verdict">{word}</p>\n'
-        f'<p class="lead">{text(_capital(said))}.</p>\n</div>'
+        f'<p class="lead">{text(capital(said))}.</p>\n</div>'
     )
 
 
 def _meaning(evidence: ClipEvidence) -> str:
     result = evidence.result
     verdict = result.verdict
-    reasons = [f"<li>{text(_capital(reason))}.</li>" for reason in result.reasons] if verdict else []
+    reasons = [f"<li>{text(capital(reason))}.</li>" for reason in result.reasons] if verdict else []
     return "\n".join(
         [
             '<div class="means">',
@@ -161,7 +162,7 @@ def _line_to_copy(evidence: ClipEvidence) -> str:
         f"The program poseauth {__version__} compared the body movement in {clip.name}{digest} with that in "
         f"{counted(n_own, 'video')} of {result.person}"
     )
-    examined = f"It examined body movement only, not {_listed(NOT_EXAMINED, 'or')}."
+    examined = f"It examined body movement only, not {listed(NOT_EXAMINED, 'or')}."
     if result.decision is None:
         return (
             f"The program poseauth {__version__} could not analyse the body movement in {clip.name}{digest}; nothing "
@@ -247,134 +248,6 @@ def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
     return f"<li><figure>{image}<figcaption>{words}</figcaption></figure></li>"
 
 
-def _why(evidence: ClipEvidence) -> str:
-    explanation, person = evidence.explanation, evidence.result.person
-    if explanation is None:
-        return f"<p>Not looked into: {text(evidence.unexplained)}.</p>"
-    told = [_told_against(part, person, explanation.score) for part in explanation.parts_against]
-    told += [_told_for(part, person, explanation.score) for part in explanation.parts_for]
-    items = [f'<li class="{"contra" if "unlike" in words else "pro"}">{words}</li>' for words in told]
-    checks = [
-        f"<li>{text(words)}</li>"
-        for words in (
-            _checked(explanation, person, explanation.parts_against, explanation.score_without_against, "lower"),
-            _checked(explanation, person, explanation.parts_for, explanation.score_without_for, "raise"),
-        )
-        if words
-    ]
-    n_all = 0 if evidence.result.window_scores is None else len(evidence.result.window_scores)
-    looked_at = (
-        f"<p>Looked at in {explanation.n_windows} of {n_all} windows, evenly spread, whose mean score is "
-        f"{explanation.score:.2f}.</p>"
-    )
-    relations = [words for relation in explanation.relations if (words := _told_relation(relation, person))]
-    return "\n".join(
-        [
-            *([looked_at] if explanation.n_windows < n_all else []),
-            '<ul class="parts">' + "".join(items) + "</ul>"
-            if items
-            else "<p>No single part changes the score by more than a little.</p>",
-            *(
-                [
-                    "<h3>What goes together</h3>",
-                    "<ul>",
-                    *(f"<li>{text(words)}</li>" for words in relations),
-                    "</ul>",
-                ]
-                if relations
-                else []
-            ),
-            *(["<h3>The check</h3>", "<ul>", *checks, "</ul>"] if checks else []),
-            '<details class="short">\n<summary>How this was measured, and every part and pair</summary>',
-            f"<p>{text(_method(explanation, person))}</p>",
-            table(
-                "Parts: mean scores, 0 to 1, higher = more like the person",
-                (
-                    "Part", "Effect on the score", f"Clip with {person}'s own part", f"{person}'s videos with it",
-                    f"{person}'s videos with their own", "Same sign in both halves of the clip",
-                ),
-                [_part_row(part) for part in explanation.parts],
-            ),
-            table(
-                "Pairs: what it adds to the score that the two come from one moment and not from two",
-                ("Pair", "In the clip", f"In {person}'s own videos"),
-                [(f"{pair.first} and {pair.second}", f"{pair.effect:+.2f}", f"{pair.usual:+.2f}")
-                 for pair in explanation.relations],
-            ) if explanation.relations else "<p>One window alone does not tell what goes together.</p>",
-            "</details>",
-        ]
-    )  # fmt: skip
-
-
-def _told_against(part: Part, person: str, score: float) -> str:
-    name = text(person)
-    doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
-    return (
-        f"<b>The {part.name}</b> moved unlike {name}: in place of {name}'s own in the enrolled videos "
-        f"it takes the score of those from {part.score_usual:.2f} to {part.score_put_in:.2f}, and with {name}'s "
-        f"own in its place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
-    )
-
-
-def _told_for(part: Part, person: str, score: float) -> str:
-    doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
-    name = text(person)
-    if score - part.score_without >= part.score_put_in - part.score_usual:
-        found = (
-            f"with {name}'s own of other moments in its place, out of time with the rest, the score of the clip goes "
-            f"from {score:.2f} to {part.score_without:.2f}"
-        )
-    else:
-        found = (
-            f"in place of {name}'s own in the enrolled videos it takes the score of those from {part.score_usual:.2f} "
-            f"to {part.score_put_in:.2f}"
-        )
-    return f"<b>The {part.name}</b> moved like {name}: {found}.{doubt}"
-
-
-def _told_relation(relation: Relation, person: str) -> str:
-    difference = relation.effect - relation.usual
-    if abs(difference) < LEAST_EFFECT:
-        return ""
-    less = "less" if difference < 0 else "more"
-    return (
-        f"{_capital(relation.first)} and {relation.second}: that they move as they do at the same time speaks {less} "
-        f"for {person} than in {person}'s own videos ({relation.effect:+.2f} of the score here, {relation.usual:+.2f} "
-        "there)."
-    )
-
-
-def _checked(explanation: Explanation, person: str, parts: Sequence[Part], without: float | None, what: str) -> str:
-    if without is None:
-        return ""
-    held = explanation.holds_against if what == "lower" else explanation.holds_for
-    verb = "rises" if without > explanation.score else "falls"
-    outcome = "as it must" if held else "so that this explanation does not hold"
-    names = _listed([part.name for part in parts])
-    return (
-        f"With all that was said to {what} the score ({names}) exchanged at once for {person}'s own, it {verb} from "
-        f"{explanation.score:.2f} to {without:.2f}, {outcome}."
-    )
-
-
-def _method(explanation: Explanation, person: str) -> str:
-    return (
-        f"By exchange, on the profile's own scorer: in {counted(explanation.n_windows, 'window')} of the clip the "
-        f"course of one part at a time was replaced by that of other moments of {person}'s enrolled videos, and the "
-        "clip's part was put into those videos. A part's effect is the mean of both changes; an elbow is seen from its "
-        "shoulder, a wrist from its elbow. Where it says that parts go together, both came from one moment, against "
-        f"the same two from different moments. {person}'s own windows score {explanation.score_person:.2f}: the "
-        "profile was learnt from them. This tells what the scorer went by. It does not tell what caused it, and a part "
-        "that counts for nothing there can still be odd."
-    )
-
-
-def _part_row(part: Part) -> tuple[str, ...]:
-    held = {True: "yes", False: "no", None: _NOT_KNOWN}[part.held]
-    numbers = (part.score_without, part.score_put_in, part.score_usual)
-    return (part.name, f"{part.effect:+.2f}", *(f"{value:.2f}" for value in numbers), held)
-
-
 def _how_sure(evidence: ClipEvidence) -> str:
     result = evidence.result
     ratio = result.decision.likelihood if result.decision else None
@@ -383,7 +256,7 @@ def _how_sure(evidence: ClipEvidence) -> str:
     parts.append(table("What there was to see", (), _seen_rows(result, evidence.quality)))
     if result.caveats:
         parts += ["<h3>To bear in mind</h3>", "<ul>"]
-        parts += [f"<li>{text(_capital(caveat))}.</li>" for caveat in result.caveats]
+        parts += [f"<li>{text(capital(caveat))}.</li>" for caveat in result.caveats]
         parts.append("</ul>")
     if ratio:
         propositions = [words.format(person=result.person) for words in PROPOSITIONS]
@@ -444,9 +317,9 @@ def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str,
         if n:
             rows.append(("Left out", f"{n} windows in which {why}"))
     if quality:
-        size = f"{quality.width} by {quality.height} px" if quality.width and quality.height else _NOT_KNOWN
-        rate = _NOT_KNOWN if quality.frames_per_s is None else f"{quality.frames_per_s:.1f} a second looked at"
-        torso = _NOT_KNOWN if quality.torso_px is None else f"{quality.torso_px:.0f} px shoulder width and neck to nose"
+        size = f"{quality.width} by {quality.height} px" if quality.width and quality.height else NOT_KNOWN
+        rate = NOT_KNOWN if quality.frames_per_s is None else f"{quality.frames_per_s:.1f} a second looked at"
+        torso = NOT_KNOWN if quality.torso_px is None else f"{quality.torso_px:.0f} px shoulder width and neck to nose"
         rows += [
             ("Picture", size),
             ("Frames", rate),
@@ -472,17 +345,17 @@ def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str,
 
 def _custody(evidence: ClipEvidence) -> str:
     clip, profile, source = evidence.clip, evidence.profile, evidence.result.provenance
-    size = _NOT_KNOWN if clip.n_bytes is None else f"{clip.n_bytes:,} bytes"
+    size = NOT_KNOWN if clip.n_bytes is None else f"{clip.n_bytes:,} bytes"
     rows = [
         ("Clip", clip.name),
-        ("SHA-256 of the clip", clip.sha256 or _NOT_KNOWN),
+        ("SHA-256 of the clip", clip.sha256 or NOT_KNOWN),
         ("Size", size),
     ]
     if source and source.source_sha256 and source.source_sha256 != clip.sha256:
         rows.append(("Video its keypoints came from", f"{source.source_name}, SHA-256 {source.source_sha256}"))
     if source:
         extractor = source.extractor
-        rows.append(("Extractor", _NOT_KNOWN if extractor is None else f"{extractor.name} {extractor.version}"))
+        rows.append(("Extractor", NOT_KNOWN if extractor is None else f"{extractor.name} {extractor.version}"))
         if extractor is not None:
             rows += [
                 ("SHA-256 of its weights", extractor.weights_sha256.replace("+", ", ")),
@@ -491,13 +364,13 @@ def _custody(evidence: ClipEvidence) -> str:
             ]
     rows += [
         ("Profile", f"{profile.name}, made {profile.created} by poseauth {profile.poseauth_version}"),
-        ("Its signature", _capital(evidence.signature.sentence)),
+        ("Its signature", capital(evidence.signature.sentence)),
         ("SHA-256 of its profile.json", evidence.profile_sha256),
-        ("Digest of the profile's extractor", profile.extractor.digest if profile.extractor else _NOT_KNOWN),
+        ("Digest of the profile's extractor", profile.extractor.digest if profile.extractor else NOT_KNOWN),
         ("Options", _options(evidence.options)),
     ]
     rows.append(("Versions and machine", _options(evidence.environment)))
-    times = [(f"{_capital(name)}, UTC", when) for name, when in evidence.times_utc.items()]
+    times = [(f"{capital(name)}, UTC", when) for name, when in evidence.times_utc.items()]
     return table("What was looked at, with what, and when", (), [*rows, *times])
 
 
@@ -526,16 +399,6 @@ def _odds(log10_lr: float) -> str:
 
 def _estimate(estimate: Estimate, *, share: bool = False) -> str:
     values = (estimate.value, estimate.low, estimate.high)
-    told = [_NOT_KNOWN if value is None else f"{100 * value:.1f} %" if share else f"{value:.2f}" for value in values]
+    told = [NOT_KNOWN if value is None else f"{100 * value:.1f} %" if share else f"{value:.2f}" for value in values]
     interval = "" if estimate.low is None or estimate.value is None else f" (95 % interval {told[1]} to {told[2]})"
     return f"{told[0]}{interval}"
-
-
-def _capital(words: str) -> str:
-    """With a capital, unless it begins with a name: a file's or a person's name stays as it is."""
-    first = words.split(" ", 1)[0]
-    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
-
-
-def _listed(names: Sequence[str], last: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

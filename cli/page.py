@@ -9,6 +9,9 @@ from html import escape
 
 from .reading import readable
 
+NOT_KNOWN = "not known"
+"""What stands in the place of a number that nobody knows."""
+
 # Nothing may be fetched and nothing that a value in the page holds may run.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
@@ -117,3 +120,14 @@ def counted(number: int, noun: str) -> str:
 def text(words: str) -> str:
     """Text for any place in the page: a table's cells may hold markup and control codes."""
     return escape(readable(words))
+
+
+def capital(words: str) -> str:
+    """With a capital, unless it begins with a name: a file's or a person's name stays as it is."""
+    first = words.split(" ", 1)[0]
+    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """One or more names in a row: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

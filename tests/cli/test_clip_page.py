@@ -19,11 +19,13 @@ from cli.score_chart import chart, shown_rows, timecode
 from keypoint_extractors.drawing.rendering import render_video
 from person_profiles.signature import SignatureStatus
 from poseauth.calibration import LikelihoodRatio
+from poseauth.comparison import MOST_TOLD, Compared, Comparison
 from poseauth.decision import Decision, Verdict
 from poseauth.explanation import Explanation, Part, Relation
 from poseauth.keypoint_files import read_keypoints, write_keypoints
-from poseauth.keypoints import Coverage, ExtractorFingerprint, Provenance, keypoint_sequence
+from poseauth.keypoints import NECK, R_WRIST, Coverage, ExtractorFingerprint, Provenance, keypoint_sequence
 from poseauth.metrics import Estimate
+from poseauth.plain_measures import ALONG, HEIGHT, IN_TIME, MEASURES, RISING, SHARE, SPEED, STROKES, WIDTH, Measure
 from poseauth.report import Verification, not_analysed
 from tests.cli.parsed_page import Page
 
@@ -35,6 +37,24 @@ PARTS = (
     Part("shoulders", 0.1, 0.15, 0.65, 0.6, True),
     Part("right elbow", 0.0, 0.3, 0.7, 0.7, None),
 )
+
+
+def compared(kind, parts, value, usual, *, beyond=0, unusual=True):
+    """Of 64 stretches all but `beyond` lie on the other side of the clip."""
+    below, above = (beyond, 64 - beyond) if value < usual else (64 - beyond, beyond)
+    return Compared(Measure(kind, parts), value, usual, 0.8 * usual, 1.2 * usual, 64, below, above, 1.5, unusual)
+
+
+COMPARISON = Comparison(
+    60.0, 64, 5,
+    (
+        compared(ALONG, ("right wrist", "head"), 0.12, 0.71, beyond=3),
+        compared(SPEED, ("right wrist",), 0.12, 0.35),
+        compared(HEIGHT, ("left wrist",), -0.4, -0.9, beyond=1),
+        compared(SPEED, ("shoulders",), 0.05, 0.05, unusual=False),
+    ),
+    (Measure(RISING, ("right wrist", "left wrist")),), (Measure(WIDTH, ("left elbow",)),),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +90,8 @@ def evidence(profile):
                 3, 0.3, 0.9, PARTS, (Relation("head", "left arm", 0.01, 0.08),), 0.2, 0.55
             ),
             "unexplained": "",
+            "comparison": COMPARISON,
+            "uncompared": "",
             "profile": profile,
             "profile_sha256": "12" * 32,
             "options": {"device": "cpu", "min_seconds": None, "any_extractor": False},
@@ -167,6 +189,84 @@ def test_without_an_explanation_the_page_says_why(evidence):
     assert "Not looked into: no movement." in Page(page(evidence(explanation=None, unexplained="no movement"))).said
 
 
+def seen_by_eye(text):
+    return Page(text).said.split("What can be seen by eye")[1].split("What the score went by")[0]
+
+
+def test_what_can_be_seen_is_told_in_sentences_with_their_counts(evidence):
+    said = seen_by_eye(page(evidence()))
+    assert "laid beside 64 minutes from 5 enrolled videos of Ada" in said
+    assert "Of 4 plain figures" in said
+    assert "3 are clearly unusual:" in said
+    assert (
+        "The right wrist keeps still while the head moves; in 61 of 64 enrolled minutes it moves along more (here in "
+        "12 %, usually in 71 % of the time in which the head moves)."
+    ) in said
+    assert (
+        "The right wrist moves less than in 64 of 64 enrolled minutes (here 0.12, usually 0.35 torso sizes a second)."
+    ) in said
+    assert (
+        "The left wrist is held higher than in 63 of 64 enrolled minutes (here 0.40 below, usually 0.90 below the "
+        "shoulders, in torso sizes)."
+    ) in said
+    assert "The shoulders move" not in said
+    assert "the verdict does not rest on it" in said
+    assert "A torso size is" in said
+
+
+@pytest.mark.parametrize("one", MEASURES, ids=lambda one: f"{one.kind.name} {' '.join(one.parts)}")
+def test_every_measure_has_words_for_less_and_for_more(evidence, one):
+    said = []
+    for value, usual in ((0.1, 0.5), (0.5, 0.1)):
+        found = replace(COMPARISON, compared=(compared(one.kind, one.parts, value, usual),), stretch_s=12.0)
+        said.append(seen_by_eye(page(evidence(comparison=found))))
+    less, more = (words.split("unusual:")[1].split("This describes")[0].strip() for words in said)
+    assert less != more
+    for words in (less, more):
+        assert words.startswith(("The ", "While the "))
+        assert "in 64 of 64 enrolled stretches" in words
+        assert all(part in words for part in one.parts if one.kind is not SHARE)
+        assert words.endswith(").")
+    (shown,) = Page(page(evidence(comparison=found))).table("The movement in the clip")[1:]
+    assert one.parts[0] in shown[0].lower()
+    assert shown[4:] == ["64 of 64", "0 of 64", "yes"]
+
+
+def test_every_figure_stands_in_a_table_and_what_was_not_compared_is_named(evidence):
+    shown = Page(page(evidence()))
+    rows = shown.table("The movement in the clip and in 64 minutes of Ada")
+    assert rows[1][1:] == ["12 %", "71 %", "57 % to 85 %", "3 of 64", "61 of 64", "yes"]
+    assert rows[4][-1] == "no"
+    assert "nothing moves in the clip: Right wrist and left wrist rising and falling together" in shown.said
+    assert "in the enrolled videos of Ada: Way of the left elbow outward" in shown.said
+
+
+def test_where_nothing_is_unusual_the_page_says_so(evidence):
+    usual = replace(COMPARISON, compared=COMPARISON.compared[3:], stretch_s=12.0)
+    said = seen_by_eye(page(evidence(comparison=usual)))
+    assert "laid beside 64 stretches of 12 s" in said
+    assert "Of 1 plain figure of the movement" in said
+    assert "none is clearly unusual." in said
+    assert "A torso size" not in said
+    assert "the verdict does not rest on it" in said
+
+
+def test_more_than_five_sentences_are_left_to_the_table(evidence):
+    kinds = (STROKES, SPEED, HEIGHT, SHARE, IN_TIME, RISING, ALONG)
+    many = tuple(compared(kind, ("left wrist", "head"), 0.1, 0.5) for kind in kinds)
+    text = page(evidence(comparison=replace(COMPARISON, compared=many)))
+    assert "7 are clearly unusual:" in seen_by_eye(text)
+    assert "2 more in the table below." in seen_by_eye(text)
+    assert seen_by_eye(text).count("of 64 enrolled minutes") == MOST_TOLD
+    assert len(Page(text).table("The movement in the clip")) == 1 + len(many)
+
+
+def test_without_a_comparison_the_page_says_why_and_explains_the_score_all_the_same(evidence):
+    said = Page(page(evidence(comparison=None, uncompared="too <few> videos"))).said
+    assert "Not compared: too <few> videos." in said
+    assert "The head moved unlike Ada" in said
+
+
 def test_how_sure_holds_the_ratio_the_errors_and_what_there_was_to_see(evidence):
     shown = Page(page(evidence()))
     sure = shown.facts("The evidence")
@@ -208,6 +308,7 @@ def test_what_a_name_holds_is_never_taken_for_markup_and_cannot_turn_the_text_ro
     evil = "<script>alert('x')</script>\"&\u202e\x00"
     result = verification(source=evil, person=evil, track_record=evil)
     text = page(evidence(result=result, clip=InputFile(evil, None, None), options={evil: evil}))
+    text += page(evidence(result=result, comparison=None, uncompared=evil))
     assert "<script" not in text
     assert "\u202e" not in text
     assert "\x00" not in text
@@ -217,7 +318,18 @@ def test_what_a_name_holds_is_never_taken_for_markup_and_cannot_turn_the_text_ro
 def test_a_clip_that_was_not_analysed_has_a_page_with_its_reason_and_custody(evidence):
     result = not_analysed("clip.mp4", PERSON, "4.0 s; 5 s are needed")
     shown = Page(
-        page(evidence(result=result, moments=(), explanation=None, quality=None, link=None, undecided=None, shots=()))
+        page(
+            evidence(
+                result=result,
+                moments=(),
+                explanation=None,
+                comparison=None,
+                quality=None,
+                link=None,
+                undecided=None,
+                shots=(),
+            )
+        )
     )
     assert "Not analysed\n4.0 s; 5 s are needed." in shown.said
     assert "The score over time" not in shown.said
@@ -263,6 +375,26 @@ def test_the_json_says_what_the_page_says(evidence):
     assert plain["custody"]["profile"]["profile_json_sha256"] == "12" * 32
     assert plain["explanation"]["parts"][0]["name"] == "head"
     assert plain["explanation"]["holds_against"] is True
+    comparisons = plain["comparisons"]
+    assert (comparisons["stretch_s"], comparisons["n_enrolled_stretches"], comparisons["n_unusual"]) == (60.0, 64, 3)
+    assert [one["told"] for one in comparisons["measures"]] == [True, True, True, False]
+    assert comparisons["measures"][1] == {
+        "measure": "speed",
+        "parts": ["right wrist"],
+        "unit": "torso sizes a second",
+        "clip": 0.12,
+        "enrolled_median": 0.35,
+        "enrolled_5th_percentile": 0.28,
+        "enrolled_95th_percentile": 0.42,
+        "n_enrolled_stretches": 64,
+        "n_enrolled_below_clip": 0,
+        "n_enrolled_above_clip": 64,
+        "distance_beyond_1_is_far": 1.5,
+        "unusual": True,
+        "told": True,
+    }
+    assert comparisons["not_compared_for_the_clip"] == [{"measure": "rising", "parts": ["right wrist", "left wrist"]}]
+    assert plain["not_compared_because"] is None
     assert [moment["speaks"] for moment in plain["moments"]] == ["for", "against"]
     assert plain["quality"]["frames_per_s_looked_at"] == 25.0
 
@@ -293,6 +425,26 @@ def test_verify_writes_a_page_and_its_json_and_two_runs_differ_in_the_times_alon
     assert plain["custody"]["clip"]["bytes"] == clip.stat().st_size
     kept = next(home.glob("*/profile.json"))
     assert plain["custody"]["profile"]["profile_json_sha256"] == hashlib.sha256(kept.read_bytes()).hexdigest()
+
+
+def test_a_frozen_wrist_is_told_on_the_page_and_in_the_json(poseauth, speeches, home, tmp_path):
+    sequence = read_keypoints(speeches / "test-ada.npz")
+    keypoints = sequence.keypoints.copy()
+    keypoints[:, R_WRIST] = keypoints[:, NECK] + np.median(keypoints[:, R_WRIST] - keypoints[:, NECK], axis=0)
+    frozen = keypoint_sequence(
+        keypoints, sequence.confidence, sequence.timestamps_s, sequence.shot, provenance=sequence.provenance
+    )
+    write_keypoints(frozen, tmp_path / "frozen.npz")
+    assert run(poseauth, home, tmp_path / "frozen.npz", "--report", tmp_path / "a.html")[0] == 0
+    assert "The right wrist moves less than in 8 of 8 enrolled stretches" in seen_by_eye(
+        (tmp_path / "a.html").read_text()
+    )
+    plain = json.loads((tmp_path / "a.json").read_text())["comparisons"]
+    told = [one for one in plain["measures"] if one["told"]]
+    assert ("speed", ["right wrist"], 8) in [
+        (one["measure"], one["parts"], one["n_enrolled_above_clip"]) for one in told
+    ]
+    assert all("right wrist" in one["parts"] for one in told)
 
 
 def test_keypoints_without_a_video_are_drawn_on_plain_ground_and_link_nowhere(poseauth, speeches, home, tmp_path):
@@ -382,5 +534,7 @@ def test_a_profile_without_its_movement_gives_a_page_without_a_why(poseauth, spe
     with patch.context() as patched:
         patched.setattr(ProfileFiles, "movement", damaged)
         assert run(poseauth, home, clip, "--report", tmp_path / "a.html")[0] == 0
-    assert "Not looked into: the movement of Ada is damaged." in Page((tmp_path / "a.html").read_text()).said
+    said = Page((tmp_path / "a.html").read_text()).said
+    assert "Not looked into: the movement of Ada is damaged." in said
+    assert "Not compared: the movement of Ada is damaged." in said
     assert Path(tmp_path / "a.json").is_file()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from person_profiles.explaining import explain_clip
+from person_profiles.explaining import compare_clip, explain_clip
 from person_profiles.verification import load_scorer, score_clip, undecided_votes, window_votes
 from poseauth.errors import TooShortError
 from tests.person_profiles.conftest import frozen
@@ -53,6 +53,25 @@ def test_what_was_not_learnt_from_explains_nothing(ada, scorer, movement, speech
         explain_clip(clip, stills, ada, scorer)
     with_stills = explain_clip(clip, [*movement, *stills], ada, scorer)
     assert with_stills.score_person == explain_clip(clip, movement, ada, scorer).score_person
+
+
+def test_a_clip_is_held_against_the_persons_own_videos_by_its_evidence_alone(ada, speech):
+    movement = [speech(f"ada {i}", duration_s=30.0) for i in range(4)]
+    quick = compare_clip(speech("unknown", frequency_hz=2), movement, ada)
+    assert quick.n_videos == len(movement)
+    told = {(one.measure.kind.name, one.measure.parts): one for one in quick.unusual}
+    assert not told["strokes", ("right wrist",)].is_less
+    assert told["strokes", ("right wrist",)].n_otherwise == quick.n_stretches
+    assert compare_clip(speech("ada 9"), movement, ada).unusual == ()
+    with pytest.raises(TooShortError, match="0 usable windows of the clip"):
+        compare_clip(speech("still", frequency_hz=0, sway=0), movement, ada)
+
+
+def test_too_few_or_too_short_own_videos_are_no_comparison(ada, movement, speech):
+    with pytest.raises(TooShortError, match="hold 5 stretches of 5 s"):
+        compare_clip(speech("unknown"), movement, ada)
+    with pytest.raises(TooShortError, match="1 of the person's own videos"):
+        compare_clip(speech("unknown"), movement[:1], ada)
 
 
 def test_between_the_undecided_votes_a_clip_is_undecided_and_beyond_them_not(ada):
