@@ -6,16 +6,20 @@ import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from person_profiles.store import ProfileStore
 from poseauth.errors import ExtractorMissingError
 from poseauth.keypoint_files import write_keypoints
 from poseauth.keypoints import KeypointSequence
-from poseauth.report import Verification, as_dict
+from poseauth.report import Verification, as_dict, as_row
 
+from .clip_check import CheckOptions, ClipCheck, ClipToCheck
+from .clip_report import OVERVIEW, PagePlaces, put
 from .options import open_reader
+from .overview_page import overview
 from .progress import training_progress
 from .reading import read_each
 from .telling import FOOTER, describe_profile, describe_result
@@ -30,6 +34,8 @@ COHORT = (1, 2, 3)
 STRANGER = 4
 N_ENROL = 4
 CLIP_S = 12.0
+REPORT = "report"
+"""The folder of the pages."""
 MIN_STEPS = 40
 """A third of the usual updates: drawn speakers are told apart soon, and the self-test learns them three times over."""
 
@@ -71,7 +77,8 @@ Example:
 def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:
     """Draw, extract, enrol, verify, say what came of it."""
     started = time.monotonic()
-    reader = _open_reader(extractor, weights)
+    options = _reader_options(weights, output / "cache")
+    reader = _open_reader(extractor, options)
     clips = _speeches(seed)
     folder = output / "videos"
     _say(1, f"drawing {len(clips)} speeches of invented speakers into {folder}")
@@ -84,34 +91,38 @@ def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:
     click.echo(describe_profile(profile))
     tests = [clip for clip in clips if clip.expected]
     _say(4, f"verifying {len(tests)} clips that were not learnt from")
-    results = _verify(profile, tests, sequences)
+    results = _verify(profile, tests, output, options)
     path = output / "results.json"
     path.write_text(json.dumps([as_dict(result) for result in results], indent=2), encoding="utf-8")
     n_right = sum(result.verdict == clip.expected for clip, result in zip(tests, results, strict=True))
     click.echo(FOOTER)
     click.echo(
         f"\n{n_right} of {len(tests)} verdicts are right, after {time.monotonic() - started:.0f} s. "
-        f"Clips, keypoints, profile and results: {output}"
+        f"Clips, keypoints, profile, results and report: {output}"
     )
     click.echo(
-        "Go on with:\n"
+        f"Read {output / REPORT / OVERVIEW} in a browser, and go on with:\n"
         f"  poseauth verify {folder / tests[0].file} --person {name!r} --home {output / 'profiles'}\n"
         "  poseauth enroll --person NAME videos/ --impostor others/"
     )
     return 0 if n_right == len(tests) else 1
 
 
-def _open_reader(extractor: str, weights: str | None) -> SourceReader:
+def _reader_options(weights: str | None, cache: Path) -> dict[str, Any]:
+    """As those of `verify`, with a cache of the demo's own."""
+    return {
+        "weights": weights,
+        "device": "auto",
+        "allow_download": False,
+        "cache_dir": cache,
+        "no_cache": False,
+        "openpose_fps": 30.0,
+    }
+
+
+def _open_reader(extractor: str, options: dict[str, Any]) -> SourceReader:
     """The reader with a real estimator. `auto` is MediaPipe here: published YOLO weights know photographs only."""
-    reader = open_reader(
-        "mediapipe" if extractor == "auto" and weights is None else extractor,
-        weights=weights,
-        device="auto",
-        allow_download=False,
-        cache_dir=None,
-        no_cache=True,
-        openpose_fps=30.0,
-    )
+    reader = open_reader("mediapipe" if extractor == "auto" and options["weights"] is None else extractor, **options)
     try:
         reader.extractor  # noqa: B018 - a missing package is told before minutes of drawing
     except ExtractorMissingError as error:
@@ -180,7 +191,6 @@ def _extract(reader: SourceReader, clips: list[_Clip], folder: Path, keypoints: 
 
 def _enrol(name: str, clips: list[_Clip], sequences: dict[str, KeypointSequence], home: Path, seed: int) -> Profile:
     from person_profiles.enrolment import Negative, enrol
-    from person_profiles.store import ProfileStore
     from poseauth.recipes import RECIPES
 
     learnt = [clip for clip in clips if clip.expected is None]
@@ -196,14 +206,26 @@ def _enrol(name: str, clips: list[_Clip], sequences: dict[str, KeypointSequence]
     return profile
 
 
-def _verify(profile: Profile, tests: list[_Clip], sequences: dict[str, KeypointSequence]) -> list[Verification]:
-    from person_profiles.verification import load_scorer, verify
+def _verify(profile: Profile, tests: list[_Clip], output: Path, options: dict[str, Any]) -> list[Verification]:
+    """As `poseauth verify --report` does it, each clip told as it is done."""
+    from keypoint_extractors.sources import content_sha256
 
-    scorer = load_scorer(profile, device="cpu")
-    results = []
-    for clip in tests:
-        result = replace(verify(sequences[clip.file], profile, scorer), source=clip.file)
+    home, name, report = output / "profiles", profile.name, output / REPORT
+    digest = ProfileStore(home).stored(name).files.sha256
+    asked = CheckOptions(home=home, people={name: digest}, reader=options)
+    check = ClipCheck(asked)
+    places = PagePlaces(report, n_answers=len(tests), n_people=1)
+    results, pages = [], []
+    for number, clip in enumerate(tests):
+        path = output / "videos" / clip.file
+        sha256, page = content_sha256(path), places.place(path, name)
+        keys = {name: asked.key(sha256, name, None)}
+        found = check(ClipToCheck(number, path, sha256, keys, {name: page}), lambda told: None)[name]
+        results.append(replace(found, source=clip.file))
+        pages.append(page)
         click.echo(f"\n{clip.told}:")
-        click.echo(describe_result(result))
-        results.append(result)
+        click.echo(describe_result(results[-1]))
+    check.close()
+    rows = [(as_row(result), page) for result, page in zip(results, pages, strict=True)]
+    put(report / OVERVIEW, overview(rows, report / OVERVIEW))
     return results

@@ -30,7 +30,11 @@ def test_a_small_demo_runs_from_drawing_to_results(poseauth, tmp_path, monkeypat
     assert all(result["provenance"]["extractor"]["name"] == "mediapipe" for result in results)
     assert len(list((tmp_path / "demo" / "videos").glob("*.mp4"))) == 9
     assert len(list((tmp_path / "demo" / "keypoints").glob("*.npz"))) == 9
-    assert f"Clips, keypoints, profile and results: {tmp_path / 'demo'}" in out
+    assert f"Clips, keypoints, profile, results and report: {tmp_path / 'demo'}" in out
+    assert f"Read {tmp_path / 'demo/report/index.html'} in a browser" in out
+    assert len(list((tmp_path / "demo" / "report").glob("test-*.mp4.html"))) == 3
+    overview = (tmp_path / "demo" / "report" / "index.html").read_text()
+    assert all(f'href="./{clip["source"]}.html"' in overview for clip in results)
     assert (
         poseauth(
             "verify",
