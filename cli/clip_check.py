@@ -234,8 +234,10 @@ class ClipCheck:
         from keypoint_extractors.drawing.overlay_video import write_overlay
 
         tell("overlay")
-        why = "no video to draw on"
-        if sequence is not None and is_video(clip.path):
+        why = "there is no video to draw on"
+        if sequence is None:
+            why = "nobody could be followed in it"
+        elif is_video(clip.path):
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_overlay(clip.path, sequence, result, place, limits=self._options.reader.get("limits"))

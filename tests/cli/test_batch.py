@@ -465,7 +465,7 @@ def killed_twice(clips, home, output, *, kill_at, jobs, timeout_s=3600):
             if output.exists() and output.read_bytes().count(b"\n") > n_rows:
                 process.send_signal(signal.SIGKILL)
                 break
-            time.sleep(0.01)
+            time.sleep(0.05)
         assert process.wait(timeout_s) == (-signal.SIGKILL if n_rows is not None else 0)
         told.append(said.read_text())
     return told
