@@ -127,6 +127,8 @@ class ClipToCheck:
         Where their pages go; an answer without a place has none.
     problem : InputError or None
         Why there is nothing to read.
+    name : str or None
+        What the clip is called in its answers; None: its path.
     """
 
     number: int
@@ -135,6 +137,7 @@ class ClipToCheck:
     keys: Mapping[str, str]
     pages: Mapping[str, Path] = field(default_factory=dict)
     problem: InputError | None = None
+    name: str | None = None
 
 
 class ClipCheck:
@@ -247,7 +250,7 @@ class ClipCheck:
     ) -> Verification:
         from person_profiles.claims import hold_against
 
-        source = encodable(str(clip.path))
+        source = clip.name or encodable(str(clip.path))
         if not isinstance(read, KeypointSequence):
             return not_analysed(source, name, reason(clip.path, read))
         tell("windows")

@@ -63,9 +63,9 @@ class PagePlaces:
         """The place of the next page: with a number where another of this run, or of letters alike, has the name."""
         if self._one_page:
             return self._target
-        name = _file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
+        name = file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
         if self._names_people:
-            name += f", {_file_name(person, 'closest', _MOST_PERSON_BYTES)}"
+            name += f", {file_name(person, 'closest', _MOST_PERSON_BYTES)}"
         chosen, number = name, 1
         while chosen.casefold() in self._used:
             number += 1
@@ -151,7 +151,7 @@ def put(path: Path, content: str) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another --report") from error
 
 
-def _file_name(text: str, otherwise: str, n_bytes: int) -> str:
+def file_name(text: str, otherwise: str, n_bytes: int) -> str:
     """Any text as a piece of a file's name."""
     raw = text.encode("utf-8", "replace")[:n_bytes]
     name = raw.decode("utf-8", "ignore").replace("\ufffd", "_")

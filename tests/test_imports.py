@@ -37,7 +37,7 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_weights.py",
 }
 HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
 
 
 def sources(folder):
