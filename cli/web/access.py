@@ -26,8 +26,10 @@ REPORT_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 """Of reports: their style and pictures are inside, and nothing runs."""
-FILE_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
-"""Of what was uploaded: the browser's own player, and nothing else."""
+VIDEO_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Of a video: the browser's own player, which plays nothing in a sandbox, and nothing else."""
+FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+"""Of anything else that was uploaded."""
 OPEN_TO_ALL = "/static/"
 """Style and script hold nothing of anybody: the page that refuses needs them."""
 BODY_ENDED = "poseauth.body_ended"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
 
 from ..enrolling import check_name
 from ..options import open_store
-from .access import FILE_POLICY, REPORT_POLICY, Access
+from .access import FILE_POLICY, REPORT_POLICY, VIDEO_POLICY, Access
 from .jobs import REPORT, Job, JobFile, Jobs, Kind, QueueFullError
 from .pages import JobView, Pages, views
 from .people import People
 from .runner import Runner
 from .settings import Settings
 from .uploads import Upload, check_announced, drain, read_plain, receive
+from .work import Work, WorkOptions
 
 CLIP_FIELD, OWN_FIELD, OTHERS_FIELD = "clip", "own", "others"
 ANYONE = ""
@@ -53,7 +55,12 @@ _BY_STARLETTE = {
 
 
 def make_application(
-    settings: Settings, *, token: str, cookie: str = "poseauth", jobs: Jobs | None = None
+    settings: Settings,
+    *,
+    token: str,
+    cookie: str = "poseauth",
+    jobs: Jobs | None = None,
+    make: Callable[[], Any] | None = None,
 ) -> Starlette:
     """The server as an ASGI application; its process and its cleaner run while its lifespan does.
 
@@ -66,9 +73,13 @@ def make_application(
     cookie : str
         Name of the cookie.
     jobs : Jobs or None
-        With a clock of their own; None: of this machine.
+        With a clock of their own; None: by this machine's.
+    make : callable or None
+        Makes what the process does with a job; None: `Work`.
     """
-    server = _Server(settings, jobs or Jobs(settings.data, keep_s=settings.keep_s))
+    make = make or partial(Work, WorkOptions(settings.home, settings.extractor, settings.reader, settings.recipe))
+    jobs = jobs or Jobs(settings.data, keep_s=settings.keep_s)
+    server = _Server(settings, jobs, Runner(jobs, make, job_s=settings.job_s))
     pages = server.pages
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -92,9 +103,8 @@ def make_application(
 class _Server:
     """Answers requests."""
 
-    def __init__(self, settings: Settings, jobs: Jobs) -> None:
-        self._settings, self._jobs = settings, jobs
-        self._runner = Runner(jobs, settings)
+    def __init__(self, settings: Settings, jobs: Jobs, runner: Runner) -> None:
+        self._settings, self._jobs, self._runner = settings, jobs, runner
         self._people = People(settings.home)
         self.pages = Pages(settings)
 
@@ -245,10 +255,12 @@ class _Server:
         file = next((file for file in job.files if file.place == place and file.role == CLIP_FIELD), None)
         if file is None:
             raise HTTPException(404)
-        kind = _VIDEO_TYPES.get(Path(file.place).suffix.lower())
-        ending = KEYPOINT_SUFFIX if file.place.lower().endswith(KEYPOINT_SUFFIX) else ".bin"
-        attachment = None if kind else f'attachment; filename="clip{ending}"'
-        return self._kept(request, place, kind or "application/octet-stream", FILE_POLICY, attachment)
+        ending = Path(file.place).suffix.lower()
+        if ending in _VIDEO_TYPES:
+            return self._kept(request, place, _VIDEO_TYPES[ending], VIDEO_POLICY)
+        saved_as = f"clip{KEYPOINT_SUFFIX if ending == KEYPOINT_SUFFIX else '.bin'}"
+        attachment = f'attachment; filename="{saved_as}"'
+        return self._kept(request, place, "application/octet-stream", FILE_POLICY, attachment)
 
     def _kept(self, request: Request, place: str, kind: str, policy: str, attachment: str | None = None) -> Response:
         """A file of a job; `place` comes from the job, never from an address."""

@@ -239,9 +239,7 @@ class Jobs:
         """A new job that waits, from the folder in which its files arrived."""
         with self._lock:
             number = max((job.number for job in self._jobs.values()), default=0) + 1
-            job = Job(
-                secrets.token_hex(8), number, kind, person, tuple(files), self._now(), allow_weak, with_enrolled
-            )  # fmt: skip
+            job = Job(secrets.token_hex(8), number, kind, person, tuple(files), self._now(), allow_weak, with_enrolled)
             _write(folder, job)
             folder.rename(self._folder / job.id)
             self._jobs[job.id] = job

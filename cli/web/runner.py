@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from poseauth.batch.worker_processes import DONE, TOLD, Lost, WorkerProcess
 from poseauth.errors import PoseAuthError
 
 from .jobs import REPORT, Answer, Job, JobFile, Jobs, Kind, State
-from .settings import Settings
-from .work import ClipTask, EnrolmentTask, NamedFile, Stage, Work, WorkOptions
+from .work import ClipTask, EnrolmentTask, NamedFile, Stage
 
 _LISTEN_S = 0.1
 """How long a cancelled job may go on."""
@@ -30,16 +30,14 @@ class Runner:
     ----------
     jobs : Jobs
         All jobs.
-    settings : Settings
-        Of the server.
+    make : callable
+        Makes what a process does with a `ClipTask` or an `EnrolmentTask`, as in `run_in_processes`.
+    job_s : float
+        Seconds that one job may take.
     """
 
-    def __init__(self, jobs: Jobs, settings: Settings) -> None:
-        self._jobs = jobs
-        self._job_s = settings.job_s
-        self._make = partial(
-            Work, WorkOptions(settings.home, settings.extractor, settings.reader, settings.recipe)
-        )  # fmt: skip
+    def __init__(self, jobs: Jobs, make: Callable[[], Any], *, job_s: float) -> None:
+        self._jobs, self._make, self._job_s = jobs, make, job_s
         self._process: WorkerProcess | None = None
         self._stage: tuple[str, Stage] | None = None
         self._cancelled: set[str] = set()

@@ -37,9 +37,11 @@ _IN_THE_BROWSER = {
     "clips of other people with --impostor": "videos of other people",
     "Enrol again with --impostor": "Enrol again with videos of other people",
     "with --impostor": "under “Other people”",
+    ", enrol again, or accept the doubt with --any-extractor": ", or enrol again",
     "Add --overwrite to learn them anew, or remove them first": "Choose another name, or have them removed first",
 }
 """What the messages of the command line come to on the page."""
+_OF_THE_COMMAND_LINE = "what begins with -- is an option of poseauth verify and poseauth enroll, where the server runs"
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,7 @@ class Work:
         check = self._check_for(task.person)
         key = check[0].key(task.sha256, task.person or CLOSEST, None)
         about = task.person or CLOSEST
-        clip = ClipToCheck(
-            0, task.file.path, task.sha256, {about: key}, {about: task.page}, name=task.file.name
-        )  # fmt: skip
+        clip = ClipToCheck(0, task.file.path, task.sha256, {about: key}, {about: task.page}, name=task.file.name)
         return _answer(check[1](clip, lambda told: tell(_stage(told)))[about], task)
 
     def _check_for(self, person: str) -> tuple[CheckOptions, ClipCheck]:
@@ -218,7 +218,7 @@ def for_the_page(message: str, files: Sequence[NamedFile]) -> str:
         message = message.replace(str(file.path), file.name)
     for words, on_the_page in _IN_THE_BROWSER.items():
         message = message.replace(words, on_the_page)
-    return message
+    return f"{message} ({_OF_THE_COMMAND_LINE})" if " --" in message else message
 
 
 def _answer(result: Verification, task: ClipTask) -> Answer:
