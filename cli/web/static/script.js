@@ -36,8 +36,9 @@ const fetchLists = async () => {
   lists.innerHTML = await answer.text();  // made by the server, every text in it escaped
   localTimes(lists);
   for (const id of open) document.getElementById(id)?.parentElement.setAttribute("open", "");
-  if (focused) (document.getElementById(focused) || document.getElementById("queued")?.querySelector("a")
-    || document.getElementById("check") || document.body).focus();
+  // What had the focus may be gone: then the name of its job has it, else the beginning of the content.
+  if (focused) (document.getElementById(focused) || document.getElementById(`job-${focused.split("-").pop()}`)
+    || document.getElementById("main")).focus();
 };
 
 const look = async () => {
@@ -69,9 +70,11 @@ const look = async () => {
 };
 
 const LOOK_EVERY_MS = 700, LOOK_RARELY_MS = 5000;
+let next;
 const keepLooking = async () => {
   if (!(await look())) return;
-  setTimeout(keepLooking, cardsOfJobs().length && !document.hidden ? LOOK_EVERY_MS : LOOK_RARELY_MS);
+  clearTimeout(next);
+  next = setTimeout(keepLooking, cardsOfJobs().length && !document.hidden ? LOOK_EVERY_MS : LOOK_RARELY_MS);
 };
 if (lists || document.querySelector("[data-job]")) keepLooking();
 
@@ -128,7 +131,7 @@ if (clips) {
       const content = new FormData();
       content.set("person", person);
       content.set("clip", file);
-      if (await send(clips, content, shown)) { say(`${file.name} is in the queue.`); await look(); }
+      if (await send(clips, content, shown)) { say(`${file.name} is in the queue.`); await keepLooking(); }
     }
     button.disabled = false;
     clips.querySelector("input").value = "";

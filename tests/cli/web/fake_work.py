@@ -15,9 +15,9 @@ class FakeWork:
     def __call__(self, task, tell):
         name = task.file.name
         tell(Stage("3 frames decoded, pose found in 1 of 4", 0.25))
-        for step in range(40 if "steps" in name else 0):
+        for step in range(60 if "steps" in name else 0):
             time.sleep(0.1)
-            tell(Stage(f"{step} frames decoded, pose found in {step} of 40", step / 40))
+            tell(Stage(f"{step} frames decoded, pose found in {step} of 60", step / 60))
         if "slow" in name:
             time.sleep(60)
         if "crash" in name:
