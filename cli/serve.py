@@ -109,7 +109,7 @@ def serve(
     settings = Settings(
         data=data or _default_data(),
         home=open_store(home).home,
-        hosts=(*LOOPBACK, *(name.strip("[]") for name in allowed_hosts)),
+        hosts=(*LOOPBACK, *([host] if _is_loopback(host) else ()), *(name.strip("[]") for name in allowed_hosts)),
         max_upload_bytes=max_upload_mb * 10**6,
         keep_s=keep_hours * 3600,
         max_queue=max_queue,
@@ -131,10 +131,12 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
-        shown = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{shown}:{bound}/?token={token}")
+        if _is_loopback(host):
+            click.echo(f"http://{f'[{host}]' if ':' in host else host}:{bound}/?token={token}")
+        for name in allowed_hosts:
+            click.echo(f"https://{name}/?token={token} (by a proxy that sends it to {host}, port {bound})")
         click.echo(
-            f"This address lets whoever has it in. Clips and reports are kept for {keep_hours:g} h in {settings.data}; "
+            f"Whoever has the address gets in. Clips and reports are kept for {keep_hours:g} h in {settings.data}; "
             "Ctrl-C ends.",
             err=True,
         )

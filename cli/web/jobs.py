@@ -318,9 +318,11 @@ class Jobs:
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         with self._lock:
-            job = replace(self._jobs[job_id], **changes)
-            _write(self.folder_of(job_id), job)
-            self._jobs[job_id] = job
+            job = self._jobs[job_id] = replace(self._jobs[job_id], **changes)
+            try:
+                _write(self.folder_of(job_id), job)
+            except OSError as error:  # a full disk must not hold the queue: after a restart the job is done again
+                click.secho(f"{job.title}: its state is not kept: {error}", fg="yellow", err=True)
         return job
 
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from cli.web import jobs
 from cli.web.jobs import Answer, Jobs, QueueFullError, State
 from cli.web.runner import Runner
 from cli.web.work import EnrolmentTask, NamedFile, Work, WorkOptions, for_the_page, group_of
@@ -20,9 +21,9 @@ from tests.cli.web.fake_work import FakeWork
 
 
 def reopened(server):
-    jobs = Jobs(server.settings.data, keep_s=server.settings.keep_s, now=server.clock)
-    jobs.open()
-    return jobs
+    again = Jobs(server.settings.data, keep_s=server.settings.keep_s, now=server.clock)
+    again.open()
+    return again
 
 
 @pytest.fixture
@@ -111,18 +112,18 @@ def test_the_cleaner_runs_beside_the_jobs(make_server, eventually):
 def test_what_waited_goes_on_after_a_restart_in_its_order(server):
     done = server.answered()
     waiting = [server.add(name) for name in ("b.mp4", "a.mp4")]
-    jobs = reopened(server)
-    assert [job.id for job in jobs.queued()] == [job.id for job in waiting]
-    assert jobs.find(done.id) == done
-    assert jobs.begin() == server.jobs.begin()
+    again = reopened(server)
+    assert [job.id for job in again.queued()] == [job.id for job in waiting]
+    assert again.find(done.id) == done
+    assert again.begin() == server.jobs.begin()
 
 
 def test_what_was_being_done_is_begun_again_once(server):
     job = server.add()
     server.jobs.begin()
-    jobs = reopened(server)
-    assert jobs.find(job.id).state == State.QUEUED
-    jobs.begin()
+    again = reopened(server)
+    assert again.find(job.id).state == State.QUEUED
+    again.begin()
     job = reopened(server).find(job.id)
     assert job.state == State.FAILED
     assert job.reason == "the server ended 2 times while this was done"
@@ -164,19 +165,19 @@ def test_the_number_of_those_that_wait_or_arrive_is_limited(server):
 
 
 def test_jobs_are_done_one_after_another_by_one_process(server, runner, eventually):
-    jobs = [server.add("a.mp4"), server.add("b.mp4")]
+    added = [server.add("a.mp4"), server.add("b.mp4")]
     runner()
-    done = [eventually(lambda job=job: (found := server.jobs.find(job.id)).answer and found) for job in jobs]
+    done = [eventually(lambda job=job: (found := server.jobs.find(job.id)).answer and found) for job in added]
     assert [job.state for job in done] == [State.DONE] * 2
     assert done[0].answer == done[1].answer
     assert done[0].answer.has_report
 
 
 def test_what_goes_wrong_ends_its_job_alone_in_words(server, runner, eventually):
-    jobs = [server.add(name) for name in ("crash.mp4", "broken.mp4", "refused.mp4", "good.mp4")]
+    added = [server.add(name) for name in ("crash.mp4", "broken.mp4", "refused.mp4", "good.mp4")]
     runner()
     eventually(lambda: not any(job.is_active for job in server.jobs.in_order()))
-    crashed, broken, refused, good = (server.jobs.find(job.id) for job in jobs)
+    crashed, broken, refused, good = (server.jobs.find(job.id) for job in added)
     assert crashed.reason.startswith("the process that worked on it ended by SIGKILL")
     assert broken.reason.startswith("it failed in a way that nobody foresaw: ValueError in fake_work.py")
     assert refused.reason == "there is too little of it"
@@ -228,6 +229,19 @@ def test_a_disk_that_is_full_ends_the_job_and_not_the_server(server, runner, eve
     runner()
     eventually(lambda: server.jobs.find(job.id).state == State.FAILED)
     assert "No space left" in server.jobs.find(job.id).reason
+
+
+def test_a_state_that_cannot_be_written_holds_nobody_up(server, runner, eventually, monkeypatch, capsys):
+    def full(folder, job):
+        raise OSError("No space left on device")
+
+    server.add("a.mp4")
+    monkeypatch.setattr(jobs, "_write", full)
+    runner()
+    eventually(lambda: not server.jobs.in_order()[0].is_active)
+    assert "a.mp4: its state is not kept: No space left on device" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert [job.state for job in reopened(server).in_order()] == [State.QUEUED]
 
 
 def test_progress_is_told_in_frames(server, client, monkeypatch):

@@ -119,6 +119,17 @@ def test_the_address_that_is_printed_opens_the_page_and_the_server_ends_when_ask
     assert process.returncode == 130
 
 
+def test_a_name_that_is_allowed_is_printed_and_answered(tmp_path, home):
+    arguments = ("--data", tmp_path / "data", "--home", home, "--host", "127.0.0.2", "--allow-host", "check.example")
+    with process_of(*arguments) as (process, address):
+        base = address.split("/?token=")[0]
+        assert base.startswith("http://127.0.0.2:")
+        assert httpx.get(address).status_code == 303
+        assert process.stdout.readline().startswith("https://check.example/?token=")
+        assert "Open the address with the token" in httpx.get(base, headers={"host": "check.example"}).text
+        assert "not called" in httpx.get(base, headers={"host": "other.example"}).text
+
+
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
