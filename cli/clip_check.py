@@ -130,6 +130,8 @@ class ClipToCheck:
         Likewise where their overlay videos go.
     problem : InputError or None
         Why there is nothing to read.
+    name : str or None
+        What the clip is called in its answers; None: its path.
     """
 
     number: int
@@ -139,6 +141,7 @@ class ClipToCheck:
     pages: Mapping[str, Path] = field(default_factory=dict)
     overlays: Mapping[str, Path] = field(default_factory=dict)
     problem: InputError | None = None
+    name: str | None = None
 
 
 class ClipCheck:
@@ -272,7 +275,7 @@ class ClipCheck:
     ) -> Verification:
         from person_profiles.claims import hold_against
 
-        source = encodable(str(clip.path))
+        source = clip.name or encodable(str(clip.path))
         if not isinstance(read, KeypointSequence):
             return not_analysed(source, name, reason(read, clip.path, clip.path.name))
         tell("windows")

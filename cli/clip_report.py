@@ -64,9 +64,7 @@ class PagePlaces:
         """The place of the next page: with a number where another of this run, or of letters alike, has the name."""
         if self._one_page:
             return self._target
-        name = _file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
-        if self._names_people:
-            name += f", {_file_name(person, 'closest', _MOST_PERSON_BYTES)}"
+        name = _answer_name(path, person if self._names_people else None)
         chosen, number = name, 1
         while chosen.casefold() in self._used:
             number += 1
@@ -105,9 +103,7 @@ class OverlayPlaces:
         """The place of an answer's overlay; in a folder its name has the beginning of what the answer rests on."""
         if self._one:
             return self._target
-        name = _file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
-        if self._names_people:
-            name += f", {_file_name(person, 'closest', _MOST_PERSON_BYTES)}"
+        name = _answer_name(path, person if self._names_people else None)
         return self._target / f"{name} {key[:8]}{OVERLAY_SUFFIXES[0]}"
 
     def holds(self, place: Path) -> bool:
@@ -192,7 +188,13 @@ def put(path: Path, content: str) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another --report") from error
 
 
-def _file_name(text: str, otherwise: str, n_bytes: int) -> str:
+def _answer_name(path: Path, person: str | None) -> str:
+    """What the files of an answer are called, but for their ending: by the clip, and the person where given."""
+    clip = file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
+    return clip if person is None else f"{clip}, {file_name(person, 'closest', _MOST_PERSON_BYTES)}"
+
+
+def file_name(text: str, otherwise: str, n_bytes: int) -> str:
     """Any text as a piece of a file's name."""
     raw = text.encode("utf-8", "replace")[:n_bytes]
     name = raw.decode("utf-8", "ignore").replace("\ufffd", "_")

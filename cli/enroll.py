@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from poseauth.errors import EnrolmentError, PoseAuthError, ProfileError, ProfileExistsError
+from poseauth.errors import EnrolmentError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
 
+from .enrolling import LearningOptions, check_name, learn_and_keep
 from .options import (
     EXTRACTOR_CHOICES,
     extractor_options,
@@ -127,23 +128,11 @@ def enroll(
     if again:
         overwrite, known = True, kept[0].provenance.extractor
         extractor = known.name if extractor == "auto" and known and known.name in EXTRACTOR_CHOICES else extractor
-    twin = store.written_otherwise(person)
-    if twin:
-        raise ProfileExistsError(
-            f"{twin} is enrolled under {store.home}, and {person} reads like the same person. Use that name, or remove "
-            f"them first: poseauth profiles remove {twin!r}"
-        )
+    check_name(store, person, overwrite=overwrite)
     warn_of_lookalikes(store, person)
-    store.check_writable()
-    if person in store and not overwrite:
-        raise ProfileExistsError(
-            f"{person} is enrolled already under {store.home}. Add --overwrite to learn them anew, or remove them "
-            f"first: poseauth profiles remove {person!r}"
-        )
-    from person_profiles.enrolment import enrol
     from poseauth.models import choose_device
 
-    device = str(choose_device(reader_options["device"]))
+    choose_device(reader_options["device"])  # refused before anything is read
     real, fake_too = _real_and_fake(videos)
     collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
     genuine = [*kept, *(sequence for _, sequence in collection.read(real))]
@@ -156,22 +145,19 @@ def enroll(
             "fakes or impostors were named and none could be read; see the reasons above. Correct the paths, or leave "
             "them out"
         )
-    if not no_others:
-        negatives += _enrolled(store, person, genuine[0])
-    click.echo(f"learning from {len(genuine)} videos of {person} against {len(negatives)} of others", err=True)
+    options = LearningOptions(
+        RECIPES[recipe_name], seed, reader_options["device"], allow_weak, overwrite, with_enrolled=not no_others
+    )
     with training_progress() as bar:
-        profile = enrol(
+        profile, folder = learn_and_keep(
+            store,
             person,
             genuine,
             negatives,
-            recipe=RECIPES[recipe_name],
-            seed=seed,
-            device=device,
-            allow_weak=allow_weak,
+            options,
             on_epoch=bar,
             on_left_out=lambda line: click.secho(readable(line), fg="yellow", err=True),
         )
-    folder = store.save(profile, genuine, overwrite=overwrite)
     click.echo(describe_profile(profile))
     click.echo(f"kept in {folder}")
     cache = collection.reader.cache
@@ -253,25 +239,3 @@ def _real_and_fake(videos: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         else:
             real.append(path)
     return real, fake
-
-
-def _enrolled(store: ProfileStore, person: str, sample: KeypointSequence) -> list[Negative]:
-    """Everybody enrolled before whose keypoints come from the same extractor."""
-    from person_profiles.enrolment import Negative
-
-    found: list[Negative] = []
-    for entry in store.entries():
-        if entry.profile is None:
-            click.secho(f"left out: {entry.problem}", fg="yellow", err=True)
-        elif entry.profile.name == person:
-            continue
-        elif entry.profile.extractor != sample.provenance.extractor:
-            click.echo(f"left out: {entry.profile.name}, whose keypoints come from another extractor", err=True)
-        else:
-            try:
-                movement = store.load_movement(entry.profile.name)
-            except ProfileError as error:
-                click.secho(f"left out: {error}", fg="yellow", err=True)
-                continue
-            found += [Negative(sequence, f"enrolled: {entry.profile.name}", "enrolled") for sequence in movement]
-    return found

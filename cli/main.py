@@ -18,6 +18,7 @@ _COMMANDS = {
     "enroll": "Learn how a person moves from their videos.",
     "verify": "Say whether a clip moves like an enrolled person.",
     "profiles": "List, show, export, import and remove enrolled people; sign profiles.",
+    "serve": "A page in the browser: check clips, enrol people, for one user or a newsroom.",
     "evaluate": "Error rates with confidence intervals on labelled clips.",
     "doctor": "Say what can run here, what is missing and how to get it.",
 }

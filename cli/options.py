@@ -53,14 +53,27 @@ def _limits(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> Vi
         raise click.BadParameter(str(error)) from error
 
 
+_WEIGHTS = click.option(
+    "--weights",
+    metavar="NAME|FILE|FOLDER",
+    help="YOLO pose model: a name such as yolo26m-pose, a .pt file, or a folder with one. "
+    "[default: $POSEAUTH_WEIGHTS, then the cache folder]",
+)
+_DEVICE = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where networks run."
+)
+_LIMIT = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_limits,
+    help=f"What one video may ask of the machine. [default: {defaults_in_words()}]",
+)
+
 extractor_options: Callable[[Any], Any] = together(
-    click.option(
-        "--weights",
-        metavar="NAME|FILE|FOLDER",
-        help="YOLO pose model: a name such as yolo26m-pose, a .pt file, or a folder with one. "
-        "[default: $POSEAUTH_WEIGHTS, then the cache folder]",
-    ),
-    click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where networks run."),
+    _WEIGHTS,
+    _DEVICE,
     click.option(
         "--allow-download", is_flag=True, help="Fetch published YOLO weights once if they are nowhere on this machine."
     ),
@@ -77,15 +90,11 @@ extractor_options: Callable[[Any], Any] = together(
         show_default=True,
         help="Rate of OpenPose folders.",
     ),
-    click.option(
-        "--limit",
-        "limits",
-        multiple=True,
-        metavar="NAME=NUMBER",
-        callback=_limits,
-        help=f"What one video may ask of the machine. [default: {defaults_in_words()}]",
-    ),
+    _LIMIT,
 )
+
+resident_options: Callable[[Any], Any] = together(_WEIGHTS, _DEVICE, _LIMIT)
+"""Those of a server: it fetches nothing, and keeps nothing between clips."""
 
 follow_options: Callable[[Any], Any] = together(
     click.option("--track", type=int, metavar="N", help="Follow this tracked person (numbers are in the message)."),

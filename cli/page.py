@@ -14,7 +14,7 @@ NOT_KNOWN = "not known"
 
 # Nothing may be fetched and nothing that a value in the page holds may run.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff; --line: #b5b5b5; --soft: #f1f1f1; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8e8e8; --paper: #16181b; --line: #565b61; --soft: #23272c; }
@@ -31,6 +31,7 @@ thead th { background: var(--soft); }
 tbody th { font-weight: 500; }
 td, tbody th { overflow-wrap: anywhere; min-width: 4rem; }
 """
+"""What all pages look like, those of `serve` too."""
 # After what a page adds of its own, which it has to override.
 _PRINTED = """
 @media print {
@@ -71,7 +72,7 @@ def document(title: str, header: str, sections: Iterable[str], footer: str, *, s
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{text(title)}</title>",
-            f"<style>{_STYLE}{style}{_PRINTED}</style>",
+            f"<style>{STYLE}{style}{_PRINTED}</style>",
             "</head>",
             "<body>",
             f"<header>\n{header}\n</header>",

@@ -83,13 +83,13 @@ def describe_profile(profile: Profile) -> str:
         f"{_INDENT}extractor: {profile.extractor or 'not known (keypoint files did not say)'}",
     ]
     if profile.self_test is not None:
-        lines += [f"{_INDENT}{line}" for line in _self_test(profile.self_test)]
+        lines += [f"{_INDENT}{line}" for line in self_test_in_words(profile.self_test)]
     lines += [click.style(f"{_INDENT}WEAK: {weakness}", fg="yellow") for weakness in profile.weaknesses]
     lines += [f"{_INDENT}note: {note}" for note in profile.notes]
     return "\n".join(lines)
 
 
-def _self_test(test: SelfTest) -> list[str]:
+def self_test_in_words(test: SelfTest) -> list[str]:
     """How well the person was told from strangers."""
     lines = [
         f"self-test, {test.n_genuine_videos} videos of the person and {test.n_other_videos} of {test.n_other_people} "

@@ -30,6 +30,8 @@ HOME_OF = {
     "click": "cli",
     "rich": "cli",
 }
+WEB = {"starlette", "uvicorn", "jinja2", "markupsafe", "python_multipart"}
+"""Packages of the extra [web]: nothing else may need them."""
 TORCH_FILES = {
     "poseauth/models.py",
     "poseauth/training.py",
@@ -39,7 +41,7 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_weights.py",
 }
 HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
 
 
 def sources(folder):
@@ -100,12 +102,28 @@ def test_torch_lives_in_its_model_files_only(path):
 
 
 @every_file
+def test_what_serves_a_page_is_imported_by_the_page_alone(path):
+    place = path.relative_to(ROOT)
+    assert not imports_of(path) & WEB or place.parts[:2] == ("cli", "web") or str(place) == "cli/serve.py"
+
+
+@every_file
 def test_inside_cli_imports_are_relative(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and not node.level:
             assert node.module.split(".")[0] != "cli"
         if isinstance(node, ast.Import):
             assert all(alias.name.split(".")[0] != "cli" for alias in node.names)
+
+
+def test_every_package_of_cli_is_installed_with_what_it_needs():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = {path.parent.relative_to(ROOT) for folder in MAY_IMPORT for path in sources(folder)}
+    names = {".".join(package.parts).replace("cli", "poseauth_cli", package.parts[0] == "cli") for package in packages}
+    assert set(told["packages"]) == names
+    others = {path.relative_to(ROOT / "cli/web") for path in (ROOT / "cli/web").rglob("*.*") if path.is_file()}
+    for path in others - {path for path in others if path.suffix in (".py", ".pyc")}:
+        assert any(path.match(pattern) for pattern in told["package-data"]["poseauth_cli.web"]), path
 
 
 def test_no_test_and_no_benchmark_imports_the_installed_name_of_cli():
@@ -142,7 +160,7 @@ def test_the_help_of_a_command_loads_nothing_heavy(command):
     told = help_of(*command)
     assert told["code"] == 0
     assert f"Usage: {' '.join(('poseauth', *command))}" in told["said"]
-    assert not set(told["loaded"]) & set(HEAVY)
+    assert not set(told["loaded"]) & {*HEAVY, *WEB}
 
 
 def test_every_command_of_the_tool_is_asked_for_its_help():

@@ -24,7 +24,8 @@ from poseauth.errors import PoseAuthError
 MOST_TRIES = 2
 """Processes that a piece may cost before it is given up."""
 _PATIENCE_TO_END_S = 5.0
-_TOLD, _DONE, _RAISED = "told", "done", "raised"
+TOLD, DONE, RAISED = "told", "done", "raised"
+"""What a process says of its piece: how far it is, its result, or an error that ends the run."""
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -96,8 +97,8 @@ def run_in_processes(
     """
     waiting = iter(pieces)
     again: list[_Try[W]] = []
-    free = [_Process(make) for _ in range(n_processes)]
-    busy: list[_Process] = []
+    free = [WorkerProcess(make) for _ in range(n_processes)]
+    busy: list[WorkerProcess] = []
     try:
         while True:
             while free:
@@ -105,10 +106,12 @@ def run_in_processes(
                 if following is None:
                     break
                 process = free.pop()
-                if not process.give(following):  # died while it had nothing to do: that is not the piece's fault
+                if not process.give(
+                    following.piece, following.number
+                ):  # died while it had nothing to do: that is not the piece's fault
                     process.end()
-                    process = _Process(make)
-                    process.give(following)
+                    process = WorkerProcess(make)
+                    process.give(following.piece, following.number)
                 busy.append(process)
             if not busy:
                 return
@@ -118,19 +121,19 @@ def run_in_processes(
                 if answer is None:
                     busy.remove(process)
                     process.end()
-                    free.append(_Process(make))
+                    free.append(WorkerProcess(make))
                     if piece.number < MOST_TRIES:
                         again.append(_Try(piece.piece, piece.number + 1))
                     else:
                         yield piece.piece, Lost(f"{MOST_TRIES} processes died over it, the last {process.ending}")
                     continue
                 kind, content = answer
-                if kind == _TOLD:
+                if kind == TOLD:
                     on_told(piece.piece, content)
                     continue
                 busy.remove(process)
                 free.append(process)
-                if kind == _RAISED:
+                if kind == RAISED:
                     raise content
                 yield piece.piece, content
     finally:
@@ -150,14 +153,20 @@ def _first_try(waiting: Iterator[W]) -> _Try[W] | None:
     return None
 
 
-def _that_speak(processes: list[_Process]) -> list[_Process]:
+def _that_speak(processes: list[WorkerProcess]) -> list[WorkerProcess]:
     """Those that said something or died, after waiting for it."""
     ready = set(wait([process.pipe for process in processes]))
     return [process for process in processes if process.pipe in ready]
 
 
-class _Process:
-    """A process that works, and the pipe to it."""
+class WorkerProcess:
+    """A process that works, one piece after another, and the pipe to it.
+
+    Parameters
+    ----------
+    make : callable
+        As in `run_in_processes`.
+    """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         # Spawned: a fork would copy locks that other threads hold.
@@ -168,17 +177,17 @@ class _Process:
         theirs.close()  # so that its death closes the pipe
         self.holds: Any = None
 
-    def give(self, piece: Any) -> bool:
-        """Hand over a piece; False if the process is dead."""
-        self.holds = piece
+    def give(self, piece: Any, number: int = 1) -> bool:
+        """Hand over a piece, tried for the so-manieth time; False if the process is dead."""
+        self.holds = _Try(piece, number)
         try:
-            self.pipe.send(piece.piece)
+            self.pipe.send(piece)
         except OSError:
             return False
         return True
 
     def hear(self) -> tuple[str, Any] | None:
-        """What it said; None if it died."""
+        """What it said, `TOLD`, `DONE` or `RAISED` and the content; None if it died."""
         try:
             kind, content = self.pipe.recv()
         except (EOFError, OSError):
@@ -217,11 +226,11 @@ def _serve(pipe: Connection, make: Callable[[], Work[Any, Any]]) -> None:
             piece = pipe.recv()
             try:
                 work = work or make()
-                answer = _DONE, work(piece, lambda told: pipe.send((_TOLD, told)))
+                answer = DONE, work(piece, lambda told: pipe.send((TOLD, told)))
             except PoseAuthError as error:
-                answer = _RAISED, _as_sent(error)
+                answer = RAISED, _as_sent(error)
             except Exception as error:
-                answer = _DONE, Lost(_in_words(error))
+                answer = DONE, Lost(_in_words(error))
             pipe.send(answer)
 
 

@@ -18,7 +18,7 @@ from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import keypoint_sequence
 from poseauth.surrogates import mirror_images
 
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "evaluate", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
