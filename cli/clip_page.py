@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from poseauth import __version__
@@ -11,13 +11,14 @@ from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import VOTE_THRESHOLD, Verdict
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.metrics import Estimate
-from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
+from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, odds, sentence, verbal_scale
 from poseauth.windows import WINDOW_S
 
 from . import clip_why, score_chart
 from .clip_evidence import ClipEvidence, Moment, Quality
 from .page import NOT_KNOWN, capital, counted, document, listed, section, table, text
 from .score_chart import letters, shown_rows, timecode
+from .telling import is_few
 
 _MOST_PRINTED = 90
 """Rows up to which the table of windows is printed too: two minutes of them fill a sheet or two."""
@@ -78,6 +79,10 @@ _ANSWERS = {
     Verdict.FAKE: "Fake",
     Verdict.INCONCLUSIVE: "Inconclusive",
 }
+_FEW_OCCASIONS = (
+    "Whether these videos are of different days and places is not known to the program. From one occasion alone it "
+    "learns the occasion as much as the person, and a trial within it says little about another."
+)
 _MEANS = {
     Verdict.AUTHENTIC: "Head, shoulders and arms move here as in the videos that {person}'s profile was learnt from: "
     "the vote of the windows and the likelihood ratio of the whole clip both say so.",
@@ -107,10 +112,11 @@ def page(evidence: ClipEvidence) -> str:
     analysed = result.verdict is not None
     sections = [
         section("meaning", "What this means", _meaning(evidence)),
+        section("next", "What to do next", _next_steps(evidence)),
         *([section("scores", "The score over time", _scores(evidence))] if analysed else []),
         *([section("moments", "The strongest moments", _moments(evidence))] if analysed else []),
-        *([section("why", "Why", clip_why.why(evidence))] if analysed else []),
-        section("sure", "How sure", _how_sure(evidence)),
+        *([section("why", "Why", _as_far_as_usable(result, [clip_why.why(evidence)]))] if analysed else []),
+        section("sure", "How sure" if analysed else "What there was to see, and the profile", _how_sure(evidence)),
         section("custody", "Chain of custody", _custody(evidence)),
     ]
     title = f"{evidence.clip.name}: {_ANSWERS[result.verdict].lower() if result.verdict else 'not analysed'}"
@@ -129,10 +135,18 @@ def _answer(evidence: ClipEvidence) -> str:
     kind = result.verdict.value if result.verdict else "unanalysed"
     word = _ANSWERS[result.verdict] if result.verdict else "Not analysed"
     said = sentence(result) if result.verdict else "; ".join(result.reasons)
+    if result.verdict is Verdict.INCONCLUSIVE and result.reasons:
+        said += f": {result.reasons[0]}"
+    coverage = result.provenance.coverage if result.provenance else None
+    torn = (
+        f"<p>The file seems incomplete: {text(coverage.broke_off)}. Get it again before you go on.</p>\n"
+        if coverage and coverage.broke_off
+        else ""
+    )
     return (
-        f"<h1>{text(evidence.clip.name)}, held against {text(result.person)}</h1>\n"
+        f"<h1>{text(evidence.clip.name)}, compared with videos of {text(result.person)}</h1>\n"
         f'<div class="answer {kind}">\n<p class="verdict">{word}</p>\n'
-        f'<p class="lead">{text(capital(said))}.</p>\n</div>'
+        f'<p class="lead">{text(capital(said))}.</p>\n{torn}</div>'
     )
 
 
@@ -144,8 +158,8 @@ def _meaning(evidence: ClipEvidence) -> str:
         [
             '<div class="means">',
             f"<div><h3>It says</h3><p>{text(_MEANS[verdict].format(person=result.person))}</p></div>",
-            f"<div><h3>It does not say</h3><p>{text(_DOES_NOT_MEAN[verdict] + SCOPE)} "
-            f"Not examined: {text(', '.join(NOT_EXAMINED))}.</p></div>",
+            f"<div><h3>It does not say</h3><p>{text(_DOES_NOT_MEAN[verdict].strip())}</p></div>",
+            f"<div><h3>What was examined</h3><p>{text(SCOPE)} Not examined: {text(', '.join(NOT_EXAMINED))}.</p></div>",
             "</div>",
             *(["<h3>Because</h3>", "<ul>", *reasons, "</ul>"] if reasons else []),
             "<h3>To copy into an article</h3>",
@@ -159,8 +173,8 @@ def _line_to_copy(evidence: ClipEvidence) -> str:
     digest = f" (SHA-256 {clip.sha256[:16]}…)" if clip.sha256 else ""
     n_own = sum(video.role == "genuine" for video in evidence.profile.videos)
     head = (
-        f"The program poseauth {__version__} compared the body movement in {clip.name}{digest} with that in "
-        f"{counted(n_own, 'video')} of {result.person}"
+        f"The program poseauth {__version__} compared the body movement in {clip.name}{digest} with "
+        f"{evidence.profile.seconds_genuine:.0f} seconds of video of {result.person} ({counted(n_own, 'file')})"
     )
     examined = f"It examined body movement only, not {listed(NOT_EXAMINED, 'or')}."
     if result.decision is None:
@@ -169,11 +183,11 @@ def _line_to_copy(evidence: ClipEvidence) -> str:
             "follows from that for the clip or against it."
         )
     ratio = result.decision.likelihood
-    strength = f" ({in_words(ratio.log10_lr, result.person)}; {_odds(ratio.log10_lr)})" if ratio else ""
+    strength = f" ({in_words(ratio.log10_lr, result.person)}; {odds(ratio.log10_lr)})" if ratio else ""
     found = {
         Verdict.AUTHENTIC: f" and found it consistent with them{strength}.",
         Verdict.FAKE: f" and found it not consistent with them{strength}. It does not say how the footage was made.",
-        Verdict.INCONCLUSIVE: " and found too little to decide either way.",
+        Verdict.INCONCLUSIVE: " and could not decide either way.",
     }
     return f"{head}{found[result.decision.verdict]} {examined}"
 
@@ -200,7 +214,8 @@ def _scores(evidence: ClipEvidence) -> str:
         said += f" {counted(result.n_windows_rejected, 'window')} showed too little of the upper body to be scored."
     printed = "short" if len(rows) <= _MOST_PRINTED else "long"
     thinned = "" if len(rows) == len(scores) else f" ({len(rows)} of {len(scores)}; all of them are in the JSON file)"
-    return "\n".join(
+    return _as_far_as_usable(
+        result,
         [
             f"<p>{text(said)}</p>",
             f'<div class="drawing">\n{score_chart.chart(evidence)}\n</div>',
@@ -211,7 +226,7 @@ def _scores(evidence: ClipEvidence) -> str:
                 rows,
             ),
             "</details>",
-        ]
+        ],
     )
 
 
@@ -220,19 +235,19 @@ def _moments(evidence: ClipEvidence) -> str:
     person = evidence.result.person
     parts = [
         '<p class="note">The windows that score highest and lowest and share no time with one another. On them the '
-        "keypoints that were found: the person's right in orange, their left in blue."
-        + (" A picture opens the clip at that moment, where it stands beside this page." if evidence.link else "")
+        "keypoints that were found, or guessed where they are hidden: the person's right in purple, left in green."
+        + (" A picture plays the clip from there, while the clip lies where it lay." if evidence.link else "")
         + "</p>"
     ]
     for kind, title, is_for in (
-        ("pro", f"Most like {person}", True),
-        ("contra", f"Least like {person}", False),
+        ("pro", f"More like {person} than not", True),
+        ("contra", f"Less like {person} than not", False),
     ):
         some = [_figure(evidence, letter, moment) for letter, moment in named if moment.is_for is is_for]
         parts.append(f"<h3>{text(title)}</h3>")
         none = "No window votes for them." if is_for else "No window votes against them."
         parts.append(f'<ul class="moments {kind}">\n' + "\n".join(some) + "\n</ul>" if some else f"<p>{none}</p>")
-    return "\n".join(parts)
+    return _as_far_as_usable(evidence.result, parts)
 
 
 def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
@@ -248,12 +263,57 @@ def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
     return f"<li><figure>{image}<figcaption>{words}</figcaption></figure></li>"
 
 
+def _next_steps(evidence: ClipEvidence) -> str:
+    result = evidence.result
+    steps = [f"Look first whether the pictures show {result.person} at all: faces are not recognised here."]
+    if result.verdict is None or result.verdict is Verdict.INCONCLUSIVE:
+        steps += [
+            "Look for a longer, wider or earlier version of this same footage, in which head, shoulders and elbows are "
+            "in view without cuts, and ask the source for the unedited file.",
+            f"Whoever keeps the profile can add videos of {result.person} of this kind (other days, this camera angle) "
+            "and ask again.",
+        ]
+    if result.verdict is Verdict.FAKE:
+        steps.append(
+            f"Treat it as a lead, never as proof: ask for the unedited file, and whether {result.person} was filmed in "
+            "a way that the enrolled videos do not have (seated, hands full, ill, another camera angle)."
+        )
+    if result.verdict is Verdict.AUTHENTIC:
+        steps.append(
+            "Treat it as a lead, never as proof: check above all the voice and the lips, which a dub exchanges."
+        )
+    steps.append("Check voice, lips, picture, date and place by other means: none of them was examined here.")
+    return "<ul>" + "".join(f"<li>{text(step)}</li>" for step in steps) + "</ul>"
+
+
+def _as_far_as_usable(result: Verification, parts: Sequence[str]) -> str:
+    """What the scores show; folded away, with a warning, where the clip has no likelihood ratio."""
+    content = "\n".join(parts)
+    if result.decision is None or result.decision.likelihood is not None:
+        return content
+    warning = (
+        "No likelihood ratio could be given for this clip. Its scores are kept for the record alone; they say nothing "
+        "for the person or against."
+    )
+    return (
+        f'<p class="note">{text(warning)}</p>\n<details class="long">\n<summary>Scores that may not be used</summary>\n'
+        f"{content}\n</details>"
+    )
+
+
 def _how_sure(evidence: ClipEvidence) -> str:
     result = evidence.result
     ratio = result.decision.likelihood if result.decision else None
     rows = [*(_ratio_rows(ratio, result) if ratio else []), *_test_rows(evidence)]
-    parts = [table("The evidence, and how often this profile errs", (), rows)] if rows else []
-    parts.append(table("What there was to see", (), _seen_rows(result, evidence.quality)))
+    title = "The evidence, and how often this profile errs" if result.decision else "The profile, whatever the clip"
+    parts = [
+        table(title, (), rows),
+        f'<p class="note">{text(_FEW_OCCASIONS)}</p>',
+        table(
+            f"The videos that {result.person} was learnt from", ("File", "Usable", "SHA-256"), _own_video_rows(evidence)
+        ),
+        table("What there was to see", (), _seen_rows(result, evidence.quality)),
+    ]
     if result.caveats:
         parts += ["<h3>To bear in mind</h3>", "<ul>"]
         parts += [f"<li>{text(capital(caveat))}.</li>" for caveat in result.caveats]
@@ -268,12 +328,12 @@ def _how_sure(evidence: ClipEvidence) -> str:
 
 def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str, str]]:
     return [
-        ("Likelihood ratio", f"{_odds(ratio.log10_lr)}: {in_words(ratio.log10_lr, result.person)}"),
+        ("Likelihood ratio", f"{odds(ratio.log10_lr)}: {in_words(ratio.log10_lr, result.person)}"),
         ("95 % interval", _interval(ratio)),
         ("As log10", f"{ratio.log10_lr:+.2f} ({ratio.low:+.2f} to {ratio.high:+.2f})"),
         (
             "What this profile can support",
-            f"{_odds(ratio.lower_bound)} to {_odds(ratio.upper_bound)}; nothing is decided below a factor of "
+            f"{odds(ratio.lower_bound)} to {odds(ratio.upper_bound)}; nothing is decided below a factor of "
             f"{10**ratio.undecided:.1f}",
         ),
     ]
@@ -282,7 +342,7 @@ def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str,
 def _interval(ratio: LikelihoodRatio) -> str:
     if ratio.low == ratio.high:
         return "none: all of it lies at the limit of what this profile can support"
-    return f"{_odds(ratio.low)} to {_odds(ratio.high)}"
+    return f"{odds(ratio.low)} to {odds(ratio.high)}"
 
 
 def _test_rows(evidence: ClipEvidence) -> list[tuple[str, str]]:
@@ -291,22 +351,47 @@ def _test_rows(evidence: ClipEvidence) -> list[tuple[str, str]]:
     rows += [("Weak", weakness) for weakness in profile.weaknesses]
     if test is None:
         return [*rows, ("Its own test", "none: nobody knows how often it errs")]
-    return [
-        *rows,
+    n_clips = test.n_genuine_clips + test.n_other_clips
+    few = f"; {n_clips} are far too few to say how often it errs" if is_few(test) else ""
+    rows += [
+        (
+            "Tried on",
+            f"{counted(n_clips, 'clip')}, each left out of learning in its turn: {test.n_genuine_clips} of "
+            f"{result.person}, {test.n_other_clips} of {test.n_other_people} others{few}",
+        ),
         (
             "Taken for somebody else",
-            f"{test.n_genuine_against} of {counted(test.n_genuine_clips, 'clip')} of {result.person}, each left out "
-            "of learning",
+            _errors(test.n_genuine_against, test.n_genuine_clips),
         ),
         (
             f"Taken for {result.person}",
-            f"{test.n_other_for} of {counted(test.n_other_clips, 'clip')} of {test.n_other_people} others, likewise",
+            _errors(test.n_other_for, test.n_other_clips),
         ),
-        ("Undecided", f"{test.n_undecided} of those {test.n_genuine_clips + test.n_other_clips}"),
+        ("Undecided", f"{test.n_undecided} of {n_clips}"),
+    ]
+    if few:
+        return rows
+    return [
+        *rows,
         ("Equal error rate", _estimate(test.eer, share=True)),
         ("AUC (1 = told apart always, 0.5 = never)", _estimate(test.auc)),
         ("Hardest to tell apart", f"{test.hardest_other} (AUC {test.hardest_auc:.2f})"),
     ]
+
+
+def _errors(n_wrong: int, n_tried: int) -> str:
+    """How often it was wrong, and may be: the upper end of the exact 95 % interval (Clopper and Pearson 1934)."""
+    if not n_tried:
+        return "none tried"
+    from scipy.stats import binomtest
+
+    high = binomtest(n_wrong, n_tried).proportion_ci(0.95, method="exact").high
+    return f"{n_wrong} of {n_tried}; for all that this many tell, up to {100 * high:.0f} % may be wrong"
+
+
+def _own_video_rows(evidence: ClipEvidence) -> list[tuple[str, str, str]]:
+    own = [video for video in evidence.profile.videos if video.role == "genuine"]
+    return [(video.source_name, f"{video.seconds:.0f} s", video.sha256 or NOT_KNOWN) for video in own]
 
 
 def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str, str]]:
@@ -386,15 +471,6 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.10g}" if isinstance(value, float) else str(value)
-
-
-def _odds(log10_lr: float) -> str:
-    """A likelihood ratio as a factor and its side."""
-    if abs(log10_lr) < 0.005:
-        return "1 to 1"
-    factor = 10 ** abs(log10_lr)
-    number = f"{factor:,.0f}" if factor >= 100 else f"{factor:.1f}"
-    return f"{number} to 1 {'for' if log10_lr > 0 else 'against'}"
 
 
 def _estimate(estimate: Estimate, *, share: bool = False) -> str:

@@ -27,9 +27,9 @@ _MINUTE_S = 60.0
 _KEEPS_STILL = 0.35
 """Share of the time in which the head moves; a wrist that moves along in less keeps still."""
 _HOW_OFTEN_UNUSUAL = (
-    "The same person may move otherwise on another occasion: in a trial with two real people something was unusual in "
-    "one in twelve of their own clips from the enrolled sessions, in one in three from another session, and in four in "
-    "ten of somebody else's."
+    "A difference is no sign of a fake: in a trial with two real people something was different in one in twelve of "
+    "their own clips from the enrolled sessions, in one in three from another session, and in four in ten of somebody "
+    "else's."
 )
 _TORSO_SIZE = "A torso size is shoulder width and neck to nose together, roughly half a metre of a grown person."
 
@@ -38,7 +38,7 @@ def why(evidence: ClipEvidence) -> str:
     """The section as HTML: comparisons first, then parts and pairs with their checks."""
     return "\n".join(
         [
-            "<h3>What can be seen by eye</h3>",
+            "<h3>How the movement compares</h3>",
             _seen(evidence),
             "<h3>What the score went by</h3>",
             _score_went_by(evidence),
@@ -55,25 +55,26 @@ def _seen(evidence: ClipEvidence) -> str:
         f"The clip was laid beside {_stretches(comparison)} from {counted(comparison.n_videos, 'enrolled video')} of "
         f"{person}. Of {counted(len(comparison.compared), 'plain figure')} of the movement (how much a wrist moves, "
         "how high it is held, what moves together) "
-        f"{n_unusual or 'none'} {'is' if n_unusual < 2 else 'are'} clearly unusual{':' if told else '.'}"
+        f"{n_unusual or 'none'} {'is' if n_unusual < 2 else 'are'} clearly different here{':' if told else '.'}"
     )
     items = [f"<li><b>{text(head)}</b>{text(rest)}</li>" for head, rest in (_sentence(one, comparison) for one in told)]
     n_more = n_unusual - len(told)
-    note = f"This describes what is to be seen; the verdict does not rest on it. {_HOW_OFTEN_UNUSUAL}"
+    note = ""
     if any("torso" in one.measure.kind.unit for one in told):
-        note += f" {_TORSO_SIZE}"
+        note = f'<p class="note">{text(_TORSO_SIZE)}</p>'
     return "\n".join(
         [
+            f"<p>{text(f'This describes the movement; the answer does not rest on it. {_HOW_OFTEN_UNUSUAL}')}</p>",
             f"<p>{text(found)}</p>",
             *(['<ul class="parts plain">' + "".join(items) + "</ul>"] if items else []),
             *([f"<p>{n_more} more in the table below.</p>"] if n_more else []),
-            f'<p class="note">{text(note)}</p>',
+            *([note] if note else []),
             '<details class="short">\n<summary>Every figure, and how they were compared</summary>',
             f"<p>{text(_how_compared(comparison))}</p>",
             table(
-                f"The movement in the clip and in {_stretches(comparison)} of {person}, the most unusual first",
+                f"The movement in the clip and in {_stretches(comparison)} of {person}, the most different first",
                 ("Figure", "In the clip", "Usual", "Nine in ten lie between", "Enrolled, less", "Enrolled, more",
-                 "Unusual"),
+                 "Clearly different"),
                 [_figure_row(one) for one in comparison.compared],
             ),
             *(f"<p>{text(words)}</p>" for words in _not_compared(comparison, person)),
@@ -122,7 +123,7 @@ _UNITS = {
 _FIGURES = {
     SPEED.name: "Speed of the {0}, torso sizes a second",
     HEIGHT.name: "Height of the {0} against the shoulders, torso sizes",
-    WIDTH.name: "Way of the {0} outward of its shoulder, torso sizes",
+    WIDTH.name: "How far the {0} is held out from its shoulder, torso sizes",
     STROKES.name: "Times that the {0} goes up and down in ten seconds",
     SHARE.name: "Share of the {0} in the movement of both wrists",
     ALONG.name: "{0} moving along while the {1} moves, share of that time",
@@ -165,10 +166,10 @@ def _how_compared(comparison: Comparison) -> str:
     return (
         "Each figure is taken in every five seconds of the clip and averaged, and likewise in stretches of "
         f"{comparison.stretch_s:.0f} s of the enrolled videos: as long as the clip, but a minute at the most, and "
-        "shorter where there would be too few. It is clearly unusual if no more than one stretch in twenty lies as far "
-        f"out; if, by how much the videos and their stretches differ, only one stretch in {1 / CHANCE:.0f} would; and "
-        "if the difference is large enough to be seen. Right is the person's right; in a clip shown in a mirror right "
-        "and left are exchanged."
+        "shorter where there would be too few. It is clearly different if no more than one stretch in twenty lies as "
+        f"far out; if, by how much the videos and their stretches differ, only one stretch in {1 / CHANCE:.0f} would; "
+        "and if the difference is large enough to be seen. Right is the person's right; in a clip shown in a mirror "
+        "right and left are exchanged."
     )
 
 
@@ -188,9 +189,14 @@ def _score_went_by(evidence: ClipEvidence) -> str:
     explanation, person = evidence.explanation, evidence.result.person
     if explanation is None:
         return f"<p>Not looked into: {text(evidence.unexplained)}.</p>"
+    sides = (("contra", "Lowered", explanation.parts_against), ("pro", "Raised", explanation.parts_for))
+    items = [
+        f'<li class="{kind}"><b>{verb} the score of the clip most:</b> {text(_named(parts))}.</li>'
+        for kind, verb, some in sides
+        if (parts := [part for part in some if part.held is not False])
+    ]
     told = [_told_against(part, person, explanation.score) for part in explanation.parts_against]
     told += [_told_for(part, person, explanation.score) for part in explanation.parts_for]
-    items = [f'<li class="{"contra" if "unlike" in words else "pro"}">{words}</li>' for words in told]
     checks = [
         f"<li>{text(words)}</li>"
         for words in (
@@ -210,20 +216,14 @@ def _score_went_by(evidence: ClipEvidence) -> str:
             *([looked_at] if explanation.n_windows < n_all else []),
             '<ul class="parts">' + "".join(items) + "</ul>"
             if items
-            else "<p>No single part changes the score by more than a little.</p>",
-            *(
-                [
-                    "<h4>What goes together</h4>",
-                    "<ul>",
-                    *(f"<li>{text(words)}</li>" for words in relations),
-                    "</ul>",
-                ]
-                if relations
-                else []
-            ),
-            *(["<h4>The check</h4>", "<ul>", *checks, "</ul>"] if checks else []),
+            else "<p>No single part changes the score by more than a little, in both halves of the clip.</p>",
+            *(["<ul>", *checks, "</ul>"] if checks else []),
             '<details class="short">\n<summary>How this was measured, and every part and pair</summary>',
             f"<p>{text(_method(explanation, person))}</p>",
+            *(["<ul>", *(f"<li>{words}</li>" for words in told), "</ul>"] if told else []),
+            *(["<h4>What goes together</h4>", "<ul>"] if relations else []),
+            *(f"<li>{text(words)}</li>" for words in relations),
+            *(["</ul>"] if relations else []),
             table(
                 "Parts: mean scores, 0 to 1, higher = more like the person",
                 (
@@ -235,7 +235,7 @@ def _score_went_by(evidence: ClipEvidence) -> str:
             table(
                 "Pairs: what it adds to the score that the two come from one moment and not from two",
                 ("Pair", "In the clip", f"In {person}'s own videos"),
-                [(f"{pair.first} and {pair.second}", f"{pair.effect:+.2f}", f"{pair.usual:+.2f}")
+                [(f"{pair.first} and {pair.second}", _signed(pair.effect), _signed(pair.usual))
                  for pair in explanation.relations],
             ) if explanation.relations else "<p>One window alone does not tell what goes together.</p>",
             "</details>",
@@ -247,7 +247,7 @@ def _told_against(part: Part, person: str, score: float) -> str:
     name = text(person)
     doubt = "" if part.held is not False else " The two halves of the clip do not agree on this."
     return (
-        f"<b>The {part.name}</b> moved unlike {name}: in place of {name}'s own in the enrolled videos "
+        f"<b>The {part.name}</b> lowers the score: in place of {name}'s own in the enrolled videos "
         f"it takes the score of those from {part.score_usual:.2f} to {part.score_put_in:.2f}, and with {name}'s "
         f"own in its place the score of the clip goes from {score:.2f} to {part.score_without:.2f}.{doubt}"
     )
@@ -266,7 +266,11 @@ def _told_for(part: Part, person: str, score: float) -> str:
             f"in place of {name}'s own in the enrolled videos it takes the score of those from {part.score_usual:.2f} "
             f"to {part.score_put_in:.2f}"
         )
-    return f"<b>The {part.name}</b> moved like {name}: {found}.{doubt}"
+    return f"<b>The {part.name}</b> raises the score: {found}.{doubt}"
+
+
+def _named(parts: Sequence[Part]) -> str:
+    return listed([f"the {part.name}" for part in parts])
 
 
 def _told_relation(relation: Relation, person: str) -> str:
@@ -276,8 +280,8 @@ def _told_relation(relation: Relation, person: str) -> str:
     less = "less" if difference < 0 else "more"
     return (
         f"{capital(relation.first)} and {relation.second}: that they move as they do at the same time speaks {less} "
-        f"for {person} than in {person}'s own videos ({relation.effect:+.2f} of the score here, {relation.usual:+.2f} "
-        "there)."
+        f"for {person} than in {person}'s own videos ({_signed(relation.effect)} of the score here, "
+        f"{_signed(relation.usual)} there)."
     )
 
 
@@ -286,11 +290,10 @@ def _checked(explanation: Explanation, person: str, parts: Sequence[Part], witho
         return ""
     held = explanation.holds_against if what == "lower" else explanation.holds_for
     verb = "rises" if without > explanation.score else "falls"
-    outcome = "as it must" if held else "so that this explanation does not hold"
-    names = listed([part.name for part in parts])
+    outcome = "" if held else ", so that this explanation does not hold"
     return (
-        f"With all that was said to {what} the score ({names}) exchanged at once for {person}'s own, it {verb} from "
-        f"{explanation.score:.2f} to {without:.2f}, {outcome}."
+        f"Check, what is said to {what} the score ({_named(parts)}) exchanged at once for {person}'s own: it {verb} "
+        f"from {explanation.score:.2f} to {without:.2f}{outcome}."
     )
 
 
@@ -306,7 +309,12 @@ def _method(explanation: Explanation, person: str) -> str:
     )
 
 
+def _signed(value: float) -> str:
+    """With its sign, which what rounds to nothing has not."""
+    return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
+
+
 def _part_row(part: Part) -> tuple[str, ...]:
     held = {True: "yes", False: "no", None: NOT_KNOWN}[part.held]
     numbers = (part.score_without, part.score_put_in, part.score_usual)
-    return (part.name, f"{part.effect:+.2f}", *(f"{value:.2f}" for value in numbers), held)
+    return (part.name, _signed(part.effect), *(f"{value:.2f}" for value in numbers), held)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from poseauth.decision import Verdict
-from poseauth.report import NOT_EXAMINED, SCOPE
+from poseauth.report import NOT_EXAMINED, SCOPE, odds
 
 from .page import counted, document, section, text
 
 _NOT_ANALYSED = "not analysed"
 _ORDER = {Verdict.FAKE: 0, Verdict.INCONCLUSIVE: 1, Verdict.AUTHENTIC: 2}
-_COLUMNS = (
-    "Clip", "Person", "Answer", "log10 likelihood ratio", "Mean score, 0 to 1", "Windows for and against",
-    "Seconds analysed", "Why, and what weakens it",
-)  # fmt: skip
-_NUMBERS = (3, 4, 5, 6)
+_COLUMNS = ("Clip", "Person", "Answer", "Why, and what weakens it", "Evidence", "Mean score", "Seconds")
+_NUMBERS = ("Evidence", "Mean score", "Seconds")
 """Columns that are sorted as numbers."""
 _STYLE = """
 :root { --for: #005a8c; --against: #a33e00; --open: #6b5b00; }
@@ -36,8 +33,8 @@ th[aria-sort="ascending"] button::after { content: "\\a0\\2191"; opacity: 1; }
 th[aria-sort="descending"] button::after { content: "\\a0\\2193"; opacity: 1; }
 th button:focus-visible, tbody a:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.why { font-size: 0.9em; min-width: 15rem; }
-tbody th { min-width: 10rem; }
+td.why { font-size: 0.9em; min-width: 18rem; width: 45%; }
+tbody th { min-width: 12rem; }
 td.answer { white-space: nowrap; }
 tbody a { color: inherit; }
 .authentic { color: var(--for); font-weight: 700; } .fake { color: var(--against); font-weight: 700; }
@@ -84,62 +81,74 @@ def overview(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path)
         f'<li><b class="{name if name in list(Verdict) else ""}">{counts[name]}</b> {text(name)}</li>'
         for name in (*(str(verdict.value) for verdict in Verdict), _NOT_ANALYSED)
     ]
+    n_clips = len({row["source"] for row, _ in rows})
     header = (
-        f"<h1>{text(counted(len(rows), 'answer'))}: {text(named)}</h1>\n"
+        f"<h1>{text(counted(n_clips, 'clip'))} compared with videos of {text(named)}</h1>\n"
         f'<ul class="counts">{"".join(items)}</ul>\n<p class="lead">{text(SCOPE)} Not examined: '
-        f"{text(', '.join(NOT_EXAMINED))}. Among many clips some answers are wrong: open each before you use it.</p>"
+        f"{text(', '.join(NOT_EXAMINED))}. Authentic: the body moves as in the enrolled videos. Fake: it does not. "
+        "Among many clips some answers are wrong: open each before you use it.</p>"
     )
     return document(
-        f"{counted(len(rows), 'answer')}: {named}",
+        f"{counted(n_clips, 'clip')}: {named}",
         header,
         [section("clips", "Clips", _table(rows, place))],
-        "<p>A heading sorts the table; a second time the other way round. A likelihood ratio above 0 speaks for the "
-        "person, below 0 against; a score is higher the more a window moves like them.</p>",
+        "<p>A heading sorts the table; a second time the other way round. Evidence is the likelihood ratio, how many "
+        "times better the movement fits the person than somebody else, or the other way round; without one nothing is "
+        "decided. The mean score is 0 to 1, higher = more like the person.</p>",
         style=_STYLE,
         script=_SCRIPT,
     )
 
 
 def _table(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path) -> str:
+    shared = _shared_caveats([row for row, _ in rows])
+    is_short = len({Path(row["source"]).name for row, _ in rows}) == len({row["source"] for row, _ in rows})
     heads = [
-        f'<th scope="col" data-kind="{"number" if number in _NUMBERS else "text"}">'
+        f'<th scope="col" data-kind="{"number" if name in _NUMBERS else "text"}">'
         f'<button type="button">{text(name)}</button></th>'
-        for number, name in enumerate(_COLUMNS)
+        for name in _COLUMNS
     ]
     return "\n".join(
         [
             '<div class="wide" role="region" aria-label="All clips" tabindex="0">',
             "<table>\n<caption>One row for each clip and person</caption>",
             f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>",
-            *(_row(row, page, place) for row, page in rows),
+            *(_row(row, page, place, shared=shared, is_short=is_short) for row, page in rows),
             "</tbody>\n</table>\n</div>",
+            *(f"<p>Of all clips that were analysed: {text(caveat)}.</p>" for caveat in sorted(shared)),
         ]
     )
 
 
-def _row(row: Mapping[str, str], page: Path | None, place: Path) -> str:
+def _shared_caveats(rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """What is said of each of several analysed clips: once is enough."""
+    said = [set(row["caveats"].split("; ")) - {""} for row in rows if row["verdict"]]
+    return set.intersection(*said) if len(said) > 1 else set()
+
+
+def _row(row: Mapping[str, str], page: Path | None, place: Path, *, shared: set[str], is_short: bool) -> str:
     verdict = row["verdict"]
-    name = text(row["source"])
+    name = text(Path(row["source"]).name if is_short else row["source"])
     link = None if page is None else _link(page, place)
     clip = f'<a href="{text(link)}">{name}</a>' if link else name
-    votes = f"{row['n_votes_authentic']} : {row['n_votes_fake']}" if verdict else ""
     closest = " (closest)" if row["person_is"] == "closest" and verdict else ""
-    why = "; ".join(part for part in (row["reasons"], row["caveats"]) if part)
+    caveats = [caveat for caveat in row["caveats"].split("; ") if caveat not in {"", *shared}]
+    why = "; ".join(part for part in (row["reasons"], *caveats) if part)
+    ratio = row["log10_lr_above_0_speaks_for_person"]
     return (
         f'<tr><th scope="row">{clip}</th><td>{text(row["person"] + closest)}</td>'
         f'<td class="answer {text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
-        f"{text(verdict or _NOT_ANALYSED)}</td>"
-        + _number(row["log10_lr_above_0_speaks_for_person"], "+.2f")
-        + _number(row["mean_score_higher_is_more_like_person"], ".2f")
-        + f'<td class="number" data-value="{text(row["n_votes_authentic"])}">{text(votes)}</td>'
-        + _number(row["seconds_analysed"] if verdict else "", ".1f")
-        + f'<td class="why">{text(why)}</td></tr>'
+        f'{text(verdict or _NOT_ANALYSED)}</td><td class="why">{text(why[:1].upper() + why[1:])}</td>'
+        + _number(ratio, odds if ratio else None, otherwise="none" if verdict else "")
+        + _number(row["mean_score_higher_is_more_like_person"], "{:.2f}".format)
+        + _number(row["seconds_analysed"] if verdict else "", "{:.1f}".format)
+        + "</tr>"
     )
 
 
-def _number(cell: str, form: str) -> str:
+def _number(cell: str, form: Callable[[float], str] | None, *, otherwise: str = "") -> str:
     try:
-        shown = format(float(cell), form) if cell else ""
+        shown = form(float(cell)) if cell and form else otherwise
     except ValueError:  # somebody wrote into the table
         shown, cell = cell, ""
     return f'<td class="number" data-value="{text(cell)}">{text(shown)}</td>'

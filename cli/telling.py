@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {Verdict.AUTHENTIC: "green", Verdict.FAKE: "red", Verdict.INCONCLUSIVE: "yellow"}
 _INDENT = "  "
+FEW_TRIALS = 40
+"""Clips in a self-test, below which rates say more than is known."""
 FOOTER = (
     f"{SCOPE} Not examined: {', '.join(NOT_EXAMINED)}.\n"
     f'A likelihood ratio compares "{PROPOSITIONS[0].format(person="the person")}" with "{PROPOSITIONS[1]}". '
@@ -93,7 +95,8 @@ def self_test_in_words(test: SelfTest) -> list[str]:
     """How well the person was told from strangers."""
     lines = [
         f"self-test, {test.n_genuine_videos} videos of the person and {test.n_other_videos} of {test.n_other_people} "
-        f"others, each judged unseen: AUC {_told(test.auc)}, EER {_told(test.eer)}, Cllr {_told(test.cllr)}",
+        f"others, each judged unseen: AUC {_told(test.auc)}, EER {_told(test.eer)}, Cllr {_told(test.cllr)}"
+        + (f"; {test.n_genuine_clips + test.n_other_clips} clips are far too few for rates" if is_few(test) else ""),
         f"of {test.n_genuine_clips} own clips {test.n_genuine_against} were taken for somebody else, of "
         f"{test.n_other_clips} of others {test.n_other_for} for the person; {test.n_undecided} undecided",
         f"hardest to tell: {test.hardest_other} (AUC {test.hardest_auc:.2f})",
@@ -103,6 +106,11 @@ def self_test_in_words(test: SelfTest) -> list[str]:
         enough = f"; enough from {test.enough_s:g} s on" if test.enough_s else ""
         lines.append(f"error by seconds of video: {points}{enough}")
     return lines
+
+
+def is_few(test: SelfTest) -> bool:
+    """Whether a self-test had so few clips that rates and their intervals would say more than is known."""
+    return test.n_genuine_clips + test.n_other_clips < FEW_TRIALS
 
 
 def _told(estimate: Estimate) -> str:

@@ -264,10 +264,12 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
         return decision
     name = profile.name
     seen = (
-        f"possibly mirrored: turned round, the clip moves like {name} (log10 likelihood ratio {turned.log10_lr:+.2f}, "
-        f"{turned.low:+.2f} to {turned.high:+.2f}). It may show {name} in a mirror (look for writing, partings), or "
-        "somebody who moves like that"
+        f"possibly mirrored: with left and right exchanged the clip would fit {name} (log10 likelihood ratio "
+        f"{turned.log10_lr:+.2f}, {turned.low:+.2f} to {turned.high:+.2f}). Look whether writing, partings and buttons "
+        "in the picture are the right way round: if they are, it is somebody who moves like that"
     )
+    if decision.verdict is Verdict.INCONCLUSIVE:  # what makes it that comes first
+        return replace(decision, reasons=(*decision.reasons, seen))
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(seen, *decision.reasons))
 
 

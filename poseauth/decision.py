@@ -151,6 +151,6 @@ def _disagreement(vote: str, likelihood: LikelihoodRatio) -> str:
     if likelihood.speaks_for or likelihood.speaks_against:
         return f"vote and likelihood ratio disagree: {vote}, and {told}"
     return (
-        f"{vote}, but {told}: not clear of this profile's undecided band, {-likelihood.undecided:+.2f} to "
-        f"{likelihood.undecided:+.2f}"
+        f"{told}: not clear of this profile's undecided band, {-likelihood.undecided:+.2f} to "
+        f"{likelihood.undecided:+.2f}, though {vote}"
     )

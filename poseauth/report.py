@@ -49,7 +49,7 @@ PersonIs = Literal["claimed", "closest"]
 _SENTENCES = {
     Verdict.AUTHENTIC: "body movement consistent with {person}",
     Verdict.FAKE: "body movement not consistent with {person}; nothing is said of how the footage was made",
-    Verdict.INCONCLUSIVE: "not enough to say whether {person} moves here",
+    Verdict.INCONCLUSIVE: "not enough to say whether it is {person} who moves",
 }
 
 
@@ -169,6 +169,15 @@ def in_words(log10_lr: float, person: str) -> str:
         return "no support for either proposition"
     words = next(name for limit, name in VERBAL_SCALE if factor < limit)
     return f'{words} for "{PROPOSITIONS[0 if log10_lr > 0 else 1].format(person=person)}"'
+
+
+def odds(log10_lr: float) -> str:
+    """A likelihood ratio as a factor and its side: 2.4 to 1 for."""
+    if abs(log10_lr) < 0.005:
+        return "1 to 1"
+    factor = 10 ** abs(log10_lr)
+    number = f"{factor:,.0f}" if factor >= 100 else f"{factor:.1f}"
+    return f"{number} to 1 {'for' if log10_lr > 0 else 'against'}"
 
 
 def verbal_scale() -> str:

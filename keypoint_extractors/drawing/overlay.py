@@ -29,11 +29,11 @@ from poseauth.keypoints import (
     KeypointSequence,
 )
 
-RIGHT_COLOUR: Colour = (230, 159, 0)
-LEFT_COLOUR: Colour = (86, 180, 233)
+RIGHT_COLOUR: Colour = (204, 121, 167)
+LEFT_COLOUR: Colour = (0, 158, 115)
 MIDDLE_COLOUR: Colour = (240, 240, 240)
-"""Of the person's right, left and middle: orange and sky blue of Okabe and Ito (2008), apart for every kind of colour
-vision, and white."""
+"""Of the person's right, left and middle: purple and green of Okabe and Ito (2008), apart for every kind of colour
+vision, and white. Orange and blue say for and against."""
 _RIM: Colour = (0, 0, 0)
 _GROUND: Colour = (52, 58, 64)
 _RIGHT = frozenset({R_SHOULDER, R_ELBOW, R_WRIST, R_EYE, R_EAR})

@@ -37,7 +37,7 @@ _ROUNDING_S = 1e-6
 _VERDICTS: dict[Verdict | None, tuple[str, Colour, str]] = {
     Verdict.AUTHENTIC: ("●", FOR_COLOUR, "moves like {person}"),
     Verdict.FAKE: ("✕", AGAINST_COLOUR, "does not move like {person}"),
-    Verdict.INCONCLUSIVE: ("?", _NEUTRAL, "undecided whether {person} moves here"),
+    Verdict.INCONCLUSIVE: ("?", _NEUTRAL, "undecided whether it is {person} who moves"),
     None: ("\N{EN DASH}", _NEUTRAL, "{person}"),
 }
 """A mark beside every colour, and what the verdict says."""
@@ -114,6 +114,7 @@ class ScoreStrip:
         starts = result.window_start_s
         end_s = float(starts.max()) + WINDOW_S if starts is not None and len(starts) else 0.0
         self._duration_s = max(duration_s, end_s, 1 / FPS)
+        self._is_decided = result.verdict in (Verdict.AUTHENTIC, Verdict.FAKE)
         self._is_scored = result.window_scores is not None and len(result.window_scores) > 0
         self._ground = np.full((self.height, width, 3), _GROUND, np.uint8)
         self._draw_ground()
@@ -197,8 +198,10 @@ class ScoreStrip:
         area[((row + column) % period < max(period // 4, 1)) & unscored] = _HATCH
         places = np.array([self._row(score) for score in np.where(unscored, 0.5, scores)])
         half = self._row(VOTE_THRESHOLD)
-        area[(row <= half) & (row >= places) & (places < half) & ~unscored] = FOR_COLOUR
-        area[(row >= half) & (row <= places) & (places > half) & ~unscored] = AGAINST_COLOUR
+        # Where nothing was decided no colour takes a side: one picture of it is soon passed on alone.
+        above, below = (FOR_COLOUR, AGAINST_COLOUR) if self._is_decided else (_NEUTRAL, _NEUTRAL)
+        area[(row <= half) & (row >= places) & (places < half) & ~unscored] = above
+        area[(row >= half) & (row <= places) & (places > half) & ~unscored] = below
         thick = max(self._size // 12, 1)
         area[half - thick // 2 : half - thick // 2 + thick] = _DIM
         before = np.where(np.roll(unscored, 1), places, np.roll(places, 1))
@@ -230,10 +233,12 @@ class ScoreStrip:
         drawn = np.full((bottom - top, width, 3), _GROUND, np.uint8)
         if shown is None:
             words, colour = "not scored", _NEUTRAL
+        elif not self._is_decided:
+            words, colour = "no answer", _NEUTRAL
         else:
             words, colour = ("● like now", FOR_COLOUR) if is_for else ("✕ unlike now", AGAINST_COLOUR)
-        high = round(1.9 * self._size)
-        write(drawn, shown or "\N{EN DASH}", (width / 2, high / 2), size=high, colour=_INK, bold=True, align=0.5)
+        high, ink = round(1.9 * self._size), _INK if self._is_decided else _DIM
+        write(drawn, shown or "\N{EN DASH}", (width / 2, high / 2), size=high, colour=ink, bold=True, align=0.5)
         _chip(
             drawn, words, (0, high + self._pad // 2, width, bottom - top), size=round(0.85 * self._size), colour=colour
         )
