@@ -314,7 +314,7 @@ class Jobs:
 
     def folder_of(self, job_id: str) -> Path:
         """Where the files of a job stand."""
-        return self._folder / self._jobs[job_id].id
+        return self._folder / job_id
 
     def _change(self, job_id: str, **changes: Any) -> Job:
         with self._lock:

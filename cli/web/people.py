@@ -37,6 +37,8 @@ class Person:
         The self-test's figures with their intervals.
     weaknesses : sequence of str
         Why every answer is inconclusive.
+    is_weak : bool
+        Whether it is.
     signature : str
         What is known of it.
     problem : str

@@ -109,12 +109,19 @@ class Runner:
     def _do(self, job: Job) -> None:
         """Work on a job until it ends, is cancelled, takes too long, or the server stops."""
         self._stage = job.id, Stage("loading")
-        process = self._hand_over(_task(job, self._jobs.folder_of(job.id)))
+        task = _task(job, self._jobs.folder_of(job.id))
+        is_old = self._process is not None
+        process = self._hand_over(task)
         ends_s = time.monotonic() + self._job_s
         while True:
             if process.pipe.poll(_LISTEN_S):
-                if self._hear(job, process):
+                heard = process.hear()
+                if heard is None and is_old:  # killed while it had nothing to do: that is not the job's fault
+                    self._end_process()
+                    process = self._hand_over(task)
+                elif self._take(job, process, heard):
                     return
+                is_old = False
             elif self._stopping.is_set():
                 self._end_process()
                 self._jobs.put_back(job.id)
@@ -136,9 +143,8 @@ class Runner:
             self._process.give(task)
         return self._process
 
-    def _hear(self, job: Job, process: WorkerProcess) -> bool:
-        """Take what the process says; True if the job has ended."""
-        heard = process.hear()
+    def _take(self, job: Job, process: WorkerProcess, heard: tuple[str, Any] | None) -> bool:
+        """Take what the process says, None where it died; True if the job has ended."""
         if heard is None:
             self._end_process()
             why = (

@@ -205,14 +205,17 @@ def test_a_job_that_takes_too_long_is_ended(server, runner, eventually):
     assert "--job-minutes" in server.jobs.find(job.id).reason
 
 
-def test_a_process_killed_from_outside_is_replaced(server, runner, eventually):
+@pytest.mark.parametrize("waits_s", [0.0, 0.5])
+def test_a_process_killed_while_it_had_nothing_to_do_costs_no_job(server, runner, eventually, waits_s):
     first = server.add("a.mp4")
     running = runner()
     answer = eventually(lambda: server.jobs.find(first.id).answer)
-    os.kill(int(answer.sentence.split()[-1]), signal.SIGKILL)
     second = server.add("b.mp4")
+    os.kill(int(answer.sentence.split()[-1]), signal.SIGKILL)
+    time.sleep(waits_s)  # dead already, or dying while it is handed the job
     running.notice()
-    assert eventually(lambda: server.jobs.find(second.id).answer).sentence != answer.sentence
+    eventually(lambda: not server.jobs.find(second.id).is_active)
+    assert server.jobs.find(second.id).answer.sentence != answer.sentence
 
 
 def test_a_disk_that_is_full_ends_the_job_and_not_the_server(server, runner, eventually, monkeypatch):
