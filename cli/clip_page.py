@@ -153,7 +153,10 @@ def _answer(evidence: ClipEvidence) -> str:
 def _meaning(evidence: ClipEvidence) -> str:
     result = evidence.result
     verdict = result.verdict
-    reasons = [f"<li>{text(capital(reason))}.</li>" for reason in result.reasons] if verdict else []
+    # The first reason of what was left open stands with the answer already.
+    told = result.reasons[1:] if verdict is Verdict.INCONCLUSIVE else result.reasons if verdict else ()
+    reasons = [f"<li>{text(capital(reason))}.</li>" for reason in told]
+    because = "And because" if verdict is Verdict.INCONCLUSIVE else "Because"
     return "\n".join(
         [
             '<div class="means">',
@@ -161,7 +164,7 @@ def _meaning(evidence: ClipEvidence) -> str:
             f"<div><h3>It does not say</h3><p>{text(_DOES_NOT_MEAN[verdict].strip())}</p></div>",
             f"<div><h3>What was examined</h3><p>{text(SCOPE)} Not examined: {text(', '.join(NOT_EXAMINED))}.</p></div>",
             "</div>",
-            *(["<h3>Because</h3>", "<ul>", *reasons, "</ul>"] if reasons else []),
+            *([f"<h3>{because}</h3>", "<ul>", *reasons, "</ul>"] if reasons else []),
             "<h3>To copy into an article</h3>",
             f'<p class="copy">{text(_line_to_copy(evidence))}</p>',
         ]

@@ -370,7 +370,14 @@ def test_the_page_over_all_clips_has_every_row_and_links_that_lead_somewhere(ver
     from urllib.parse import unquote
 
     assert all((pages / unquote(link)).is_file() for link in links)
-    for words in ("5 answers", "authentic", "fake", "not analysed", "5 s are needed", "Body movement only"):
+    for words in (
+        "5 clips compared with videos of Ada",
+        "authentic",
+        "fake",
+        "not analysed",
+        "5 s are needed",
+        "Body movement only",
+    ):
         assert words in shown.said
     assert text.count("<script>") == 1
     assert "script-src 'sha256-" in text

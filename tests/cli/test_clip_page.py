@@ -104,12 +104,13 @@ def evidence(profile):
     return make
 
 
-def test_the_answer_comes_first_in_one_sentence_with_what_it_does_not_mean(evidence):
+def test_the_answer_comes_first_in_one_sentence_with_what_it_does_not_mean(evidence, profile):
     head = Page(page(evidence())).said.split("The score over time")[0]
     assert "Fake\nBody movement not consistent with Ada; nothing is said of how the footage was made." in head
     assert "It does not say" in head
     assert "A dub or a lip-sync laid over genuine footage keeps the genuine body" in head
-    assert "compared the body movement in clip.mp4 (SHA-256 efefefefefefefef…) with that in 4 videos of Ada" in head
+    seconds = f"{profile.seconds_genuine:.0f} seconds of video of Ada (4 files)"
+    assert f"compared the body movement in clip.mp4 (SHA-256 efefefefefefefef…) with {seconds}" in head
     assert "10.0 to 1 against" in head
 
 
@@ -171,15 +172,17 @@ def test_every_window_stands_in_a_table_of_its_own(evidence):
 
 def test_why_names_parts_with_their_numbers_and_says_whether_the_check_held(evidence):
     said = Page(page(evidence())).said
-    assert "The head moved unlike Ada" in said
+    assert "Lowered the score of the clip most: the head." in said
+    assert "The head lowers the score" in said
     assert "from 0.60 to 0.30, and with Ada's own in its place the score of the clip goes from 0.30 to 0.50." in said
-    assert "The left wrist moved unlike Ada" in said
+    assert "The left wrist lowers the score" in said
     assert "0.35. The two halves of the clip do not agree on this." in said
-    assert "The shoulders moved like Ada" in said
-    assert "The right elbow moved" not in said
+    assert "Raised the score of the clip most: the shoulders." in said
+    assert "The right elbow" not in said
     assert (
-        "lower the score (head and left wrist) exchanged at once for Ada's own, it rises from 0.30 to 0.55, as" in said
-    )
+        "what is said to lower the score (the head and the left wrist) exchanged at once for Ada's own: it rises from "
+        "0.30 to 0.55."
+    ) in said
     assert "Head and left arm: that they move as they do at the same time speaks less for Ada" in said
     turned = Explanation(3, 0.3, 0.9, PARTS, (), None, 0.1)
     assert "so that this explanation does not hold" in Page(page(evidence(explanation=turned))).said
@@ -190,14 +193,14 @@ def test_without_an_explanation_the_page_says_why(evidence):
 
 
 def seen_by_eye(text):
-    return Page(text).said.split("What can be seen by eye")[1].split("What the score went by")[0]
+    return Page(text).said.split("How the movement compares")[1].split("What the score went by")[0]
 
 
 def test_what_can_be_seen_is_told_in_sentences_with_their_counts(evidence):
     said = seen_by_eye(page(evidence()))
     assert "laid beside 64 minutes from 5 enrolled videos of Ada" in said
     assert "Of 4 plain figures" in said
-    assert "3 are clearly unusual:" in said
+    assert "3 are clearly different here:" in said
     assert (
         "The right wrist keeps still while the head moves; in 61 of 64 enrolled minutes it moves along more (here in "
         "12 %, usually in 71 % of the time in which the head moves)."
@@ -210,7 +213,7 @@ def test_what_can_be_seen_is_told_in_sentences_with_their_counts(evidence):
         "shoulders, in torso sizes)."
     ) in said
     assert "The shoulders move" not in said
-    assert "the verdict does not rest on it" in said
+    assert "the answer does not rest on it" in said
     assert "A torso size is" in said
 
 
@@ -220,7 +223,9 @@ def test_every_measure_has_words_for_less_and_for_more(evidence, one):
     for value, usual in ((0.1, 0.5), (0.5, 0.1)):
         found = replace(COMPARISON, compared=(compared(one.kind, one.parts, value, usual),), stretch_s=12.0)
         said.append(seen_by_eye(page(evidence(comparison=found))))
-    less, more = (words.split("unusual:")[1].split("This describes")[0].strip() for words in said)
+    less, more = (
+        words.split("different here:")[1].split("A torso size")[0].split("Every figure")[0].strip() for words in said
+    )
     assert less != more
     for words in (less, more):
         assert words.startswith(("The ", "While the "))
@@ -238,7 +243,7 @@ def test_every_figure_stands_in_a_table_and_what_was_not_compared_is_named(evide
     assert rows[1][1:] == ["12 %", "71 %", "57 % to 85 %", "3 of 64", "61 of 64", "yes"]
     assert rows[4][-1] == "no"
     assert "nothing moves in the clip: Right wrist and left wrist rising and falling together" in shown.said
-    assert "in the enrolled videos of Ada: Way of the left elbow outward" in shown.said
+    assert "in the enrolled videos of Ada: How far the left elbow is held out" in shown.said
 
 
 def test_where_nothing_is_unusual_the_page_says_so(evidence):
@@ -246,16 +251,16 @@ def test_where_nothing_is_unusual_the_page_says_so(evidence):
     said = seen_by_eye(page(evidence(comparison=usual)))
     assert "laid beside 64 stretches of 12 s" in said
     assert "Of 1 plain figure of the movement" in said
-    assert "none is clearly unusual." in said
+    assert "none is clearly different here." in said
     assert "A torso size" not in said
-    assert "the verdict does not rest on it" in said
+    assert "the answer does not rest on it" in said
 
 
 def test_more_than_five_sentences_are_left_to_the_table(evidence):
     kinds = (STROKES, SPEED, HEIGHT, SHARE, IN_TIME, RISING, ALONG)
     many = tuple(compared(kind, ("left wrist", "head"), 0.1, 0.5) for kind in kinds)
     text = page(evidence(comparison=replace(COMPARISON, compared=many)))
-    assert "7 are clearly unusual:" in seen_by_eye(text)
+    assert "7 are clearly different here:" in seen_by_eye(text)
     assert "2 more in the table below." in seen_by_eye(text)
     assert seen_by_eye(text).count("of 64 enrolled minutes") == MOST_TOLD
     assert len(Page(text).table("The movement in the clip")) == 1 + len(many)
@@ -264,7 +269,7 @@ def test_more_than_five_sentences_are_left_to_the_table(evidence):
 def test_without_a_comparison_the_page_says_why_and_explains_the_score_all_the_same(evidence):
     said = Page(page(evidence(comparison=None, uncompared="too <few> videos"))).said
     assert "Not compared: too <few> videos." in said
-    assert "The head moved unlike Ada" in said
+    assert "The head lowers the score" in said
 
 
 def test_how_sure_holds_the_ratio_the_errors_and_what_there_was_to_see(evidence):
@@ -272,8 +277,11 @@ def test_how_sure_holds_the_ratio_the_errors_and_what_there_was_to_see(evidence)
     sure = shown.facts("The evidence")
     assert sure["Likelihood ratio"].startswith("10.0 to 1 against: moderate support")
     assert sure["95 % interval"] == "31.6 to 1 against to 3.2 to 1 against"
-    assert "of Ada, each left out of learning" in sure["Taken for somebody else"]
-    assert sure["Equal error rate"].endswith(")")
+    assert sure["Tried on"].endswith("are far too few to say how often it errs")
+    # Exact 95 % intervals of 0 of 4 and 0 of 3 reach to 1 - 0.025 ** (1 / n).
+    assert sure["Taken for somebody else"] == "0 of 4; for all that this many tell, up to 60 % may be wrong"
+    assert sure["Taken for Ada"] == "0 of 3; for all that this many tell, up to 71 % may be wrong"
+    assert "Equal error rate" not in sure
     seen = shown.facts("What there was to see")
     assert seen["Usable video"] == "7.0 s of 9.0 s"
     assert seen["Picture"] == "1280 by 720 px"
@@ -312,7 +320,7 @@ def test_what_a_name_holds_is_never_taken_for_markup_and_cannot_turn_the_text_ro
     assert "<script" not in text
     assert "\u202e" not in text
     assert "\x00" not in text
-    assert "<script>alert('x')</script>\"&\\u202e\\x00, held against" in Page(text).said
+    assert "<script>alert('x')</script>\"&\\u202e\\x00, compared with videos of" in Page(text).said
 
 
 def test_a_clip_that_was_not_analysed_has_a_page_with_its_reason_and_custody(evidence):
@@ -337,14 +345,55 @@ def test_a_clip_that_was_not_analysed_has_a_page_with_its_reason_and_custody(evi
 
 
 def test_a_profile_that_was_never_tested_is_said_to_be_so(evidence, profile):
-    from dataclasses import replace
-
     shown = Page(page(evidence(profile=replace(profile, self_test=None, weaknesses=("untested",)))))
     assert shown.facts("The evidence")["Its own test"] == "none: nobody knows how often it errs"
     assert shown.facts("The evidence")["Weak"] == "untested"
-    unknown = replace(profile.self_test, eer=Estimate(None, None, None))
+    unknown = replace(profile.self_test, n_other_clips=0, n_other_for=0, n_genuine_clips=40)
     shown = Page(page(evidence(profile=replace(profile, self_test=unknown))))
-    assert shown.facts("The evidence")["Equal error rate"] == "not known"
+    assert shown.facts("The evidence")["Taken for Ada"] == "none tried"
+
+
+def test_rates_stand_where_there_are_clips_enough_for_them(evidence, profile):
+    many = replace(
+        profile.self_test, n_genuine_clips=50, n_genuine_against=2, n_other_clips=50, eer=Estimate(None, None, None)
+    )
+    sure = Page(page(evidence(profile=replace(profile, self_test=many)))).facts("The evidence")
+    assert "too few" not in sure["Tried on"]
+    assert sure["Taken for somebody else"].startswith("2 of 50; ")
+    assert sure["Equal error rate"] == "not known"
+
+
+def test_the_videos_learnt_from_are_named_with_their_digests(evidence, profile):
+    shown = Page(page(evidence()))
+    rows = shown.table("The videos that Ada was learnt from")[1:]
+    own = [video for video in profile.videos if video.role == "genuine"]
+    assert [(name, digest) for name, _, digest in rows] == [(v.source_name, v.sha256 or "not known") for v in own]
+    assert "different days and places is not known" in shown.said
+
+
+def test_without_a_likelihood_ratio_the_scores_are_folded_away_with_a_warning(evidence):
+    usable = page(evidence())
+    assert "Scores that may not be used" not in usable
+    bare = verification(Verdict.INCONCLUSIVE)
+    bare = replace(bare, decision=replace(bare.decision, likelihood=None))
+    text = page(evidence(result=bare))
+    for title in ("The score over time", "The strongest moments", "Why"):
+        part = text.split(f">{title}</h2>")[1].split("</section>")[0]
+        assert part.index("say nothing") < part.index("<details") < part.index("Scores that may not be used")
+        assert part.rstrip().endswith("</details>")
+
+
+def test_an_inconclusive_answer_begins_with_its_reason_and_says_what_to_do_next(evidence):
+    result = verification(Verdict.INCONCLUSIVE)
+    shown = Page(page(evidence(result=replace(result, reasons=("the head is turned away", "and more")))))
+    assert "Not enough to say whether it is Ada who moves: the head is turned away." in shown.said
+    assert "Look for a longer, wider or earlier version" in shown.said
+    assert "faces are not recognised here" in shown.said
+
+
+def test_a_file_that_broke_off_is_told_with_the_answer(evidence):
+    head = Page(page(evidence())).said.split("What this means")[0]
+    assert "The file seems incomplete: it broke. Get it again" in head
 
 
 def test_hours_of_video_stay_under_a_megabyte(evidence):

@@ -161,7 +161,7 @@ def test_a_clip_that_was_not_analysed_has_no_verdict():
     [
         (Verdict.AUTHENTIC, "body movement consistent with Ada"),
         (Verdict.FAKE, "body movement not consistent with Ada; nothing is said of how the footage was made"),
-        (Verdict.INCONCLUSIVE, "not enough to say whether Ada moves here"),
+        (Verdict.INCONCLUSIVE, "not enough to say whether it is Ada who moves"),
     ],
 )
 def test_the_sentence_speaks_of_body_movement_and_of_nothing_else(analysed, verdict, words):
