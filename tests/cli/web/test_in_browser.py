@@ -58,7 +58,7 @@ def settings_in(folder, home):
         "weights": None, "device": "cpu", "allow_download": False, "cache_dir": None, "no_cache": True,
         "openpose_fps": 30.0, "limits": None,
     }  # fmt: skip
-    return Settings(folder / "data", folder / "home", max_upload_bytes=MOST_BYTES, reader=reader, recipe=SMALL)
+    return Settings(folder / "data", home, max_upload_bytes=MOST_BYTES, reader=reader, recipe=SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,15 @@ def real(tmp_path_factory, enrolled_home):
     """The address of a server that works with real networks; Ada is enrolled."""
     folder = tmp_path_factory.mktemp("real")
     shutil.copytree(enrolled_home, folder / "home")
-    with listening(make_application(settings_in(folder, enrolled_home), token=TOKEN)) as base:
+    settings = replace(settings_in(folder, folder / "home"), max_upload_bytes=10 * MOST_BYTES)
+    with listening(make_application(settings, token=TOKEN)) as base:
         yield base
 
 
 @pytest.fixture
 def quick(tmp_path, home):
     """The address of a server whose process does at once what a clip's name says, and its jobs."""
-    settings = replace(settings_in(tmp_path, home), home=home)
+    settings = settings_in(tmp_path, home)
     jobs = Jobs(settings.data, keep_s=settings.keep_s)
     application = make_application(settings, token=TOKEN, jobs=jobs, make=FakeWork)
     with listening(application) as base:
