@@ -15,7 +15,9 @@ from .page import counted, document, section, text
 
 _NOT_ANALYSED = "not analysed"
 _ORDER = {Verdict.FAKE: 0, Verdict.INCONCLUSIVE: 1, Verdict.AUTHENTIC: 2}
-_COLUMNS = ("Clip", "Person", "Answer", "Why, and what weakens it", "Evidence", "Mean score", "Seconds")
+_PERSON = "Person"
+"""Whose column there is where there are several."""
+_COLUMNS = ("Clip", _PERSON, "Answer", "Why, and what weakens it", "Evidence", "Mean score", "Seconds")
 _NUMBERS = ("Evidence", "Mean score", "Seconds")
 """Columns that are sorted as numbers."""
 _STYLE = """
@@ -33,8 +35,8 @@ th[aria-sort="ascending"] button::after { content: "\\a0\\2191"; opacity: 1; }
 th[aria-sort="descending"] button::after { content: "\\a0\\2193"; opacity: 1; }
 th button:focus-visible, tbody a:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.why { font-size: 0.9em; min-width: 18rem; width: 45%; }
-tbody th { min-width: 12rem; }
+td.why { font-size: 0.9em; min-width: 16rem; width: 45%; }
+tbody th { min-width: 11rem; }
 td.answer { white-space: nowrap; }
 tbody a { color: inherit; }
 .authentic { color: var(--for); font-weight: 700; } .fake { color: var(--against); font-weight: 700; }
@@ -103,17 +105,19 @@ def overview(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path)
 def _table(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path) -> str:
     shared = _shared_caveats([row for row, _ in rows])
     is_short = len({Path(row["source"]).name for row, _ in rows}) == len({row["source"] for row, _ in rows})
+    has_people = len({(row["person"], row["person_is"]) for row, _ in rows}) > 1
     heads = [
         f'<th scope="col" data-kind="{"number" if name in _NUMBERS else "text"}">'
         f'<button type="button">{text(name)}</button></th>'
         for name in _COLUMNS
+        if has_people or name != _PERSON
     ]
     return "\n".join(
         [
             '<div class="wide" role="region" aria-label="All clips" tabindex="0">',
             "<table>\n<caption>One row for each clip and person</caption>",
             f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>",
-            *(_row(row, page, place, shared=shared, is_short=is_short) for row, page in rows),
+            *(_row(row, page, place, shared=shared, is_short=is_short, has_people=has_people) for row, page in rows),
             "</tbody>\n</table>\n</div>",
             *(f"<p>Of all clips that were analysed: {text(caveat)}.</p>" for caveat in sorted(shared)),
         ]
@@ -126,7 +130,9 @@ def _shared_caveats(rows: Sequence[Mapping[str, str]]) -> set[str]:
     return set.intersection(*said) if len(said) > 1 else set()
 
 
-def _row(row: Mapping[str, str], page: Path | None, place: Path, *, shared: set[str], is_short: bool) -> str:
+def _row(
+    row: Mapping[str, str], page: Path | None, place: Path, *, shared: set[str], is_short: bool, has_people: bool
+) -> str:
     verdict = row["verdict"]
     name = text(Path(row["source"]).name if is_short else row["source"])
     link = None if page is None else _link(page, place)
@@ -136,8 +142,9 @@ def _row(row: Mapping[str, str], page: Path | None, place: Path, *, shared: set[
     why = "; ".join(part for part in (row["reasons"], *caveats) if part)
     ratio = row["log10_lr_above_0_speaks_for_person"]
     return (
-        f'<tr><th scope="row">{clip}</th><td>{text(row["person"] + closest)}</td>'
-        f'<td class="answer {text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
+        f'<tr><th scope="row">{clip}</th>'
+        + (f"<td>{text(row['person'] + closest)}</td>" if has_people else "")
+        + f'<td class="answer {text(verdict)}" data-value="{_ORDER[Verdict(verdict)] if verdict else 3}">'
         f'{text(verdict or _NOT_ANALYSED)}</td><td class="why">{text(why[:1].upper() + why[1:])}</td>'
         + _number(ratio, odds if ratio else None, otherwise="none" if verdict else "")
         + _number(row["mean_score_higher_is_more_like_person"], "{:.2f}".format)

@@ -215,7 +215,7 @@ def read_limited(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            content = b"" if size > limit else stream.read(limit + 1)
+            content = b"" if size > limit else stream.read(size + 1)  # the limit would reserve a gigabyte
     except OSError as error:
         raise ProfileDamagedError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
     if max(size, len(content)) > limit:
