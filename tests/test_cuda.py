@@ -40,9 +40,8 @@ def test_several_processes_on_one_gpu_give_the_table_of_one(shared, tmp_path):
     for number in (1, 2):
         write_keypoints(speak(STYLES[number], duration_s=12.0, seed=number), tmp_path / f"others/{number}.npz")
     home, clips = tmp_path / "home", tmp_path / "clips"
-    run(
-        "enroll", "--person", "Ada", tmp_path / "ada", "--impostor", tmp_path / "others", "--home", home, "--allow-weak"
-    )
+    others = ("--impostor", tmp_path / "others", "--allow-weak")
+    assert run("enroll", "--person", "Ada", tmp_path / "ada", *others, "--home", home) == 0
     clips.mkdir()
     for number in range(6):
         render_video(speak(STYLES[number % 3], duration_s=6.0, seed=20 + number), clips / f"{number}.mp4")
