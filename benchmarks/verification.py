@@ -2,7 +2,8 @@
 
 Each line gives AUC, EER, Cllr (by the profile's own calibration; of the baselines, by one fitted on other people's
 trials) and Cllr_min of clips with their 95 % intervals by recording; "matched" are the impostors filmed on the same day
-in the same room. The data are described in ../shared/data/README.md.
+in the same room; "judged" is the share of clips that have a likelihood ratio at all, and the Cllr beside it is theirs.
+The data are described in ../shared/data/README.md.
 
     python benchmarks/verification.py [--scorers profile,position,...] [--protocols A,B,C] [--quick] [--rendered]
                                        [--json FILE]
@@ -136,6 +137,18 @@ def summed_up(results: Sequence[TrialScore], *, seed: int, n_resamples: int) -> 
         "calibration": clips.calibration,
         "not_analysed": sum(result.scored is None for result in results),
         "n_recordings": len(set(clips.recordings)),
+        "trials": [
+            {
+                "clip": result.trial.sequence.provenance.source_name,
+                "claimed": result.trial.claimed,
+                "actual": result.trial.actual,
+                "left_out": list(result.left_out),
+                "attack": result.trial.attack,
+                "score": result.scored and result.scored.score,
+                "log10_lr": result.scored.log10_lr if result.scored and result.scored.judged else None,
+            }
+            for result in results
+        ],
     }
 
 
@@ -190,7 +203,7 @@ def main(
     if unknown:
         raise click.UsageError(f"no scorer is called {', '.join(unknown)}; profile, {', '.join(BASELINES)} are")
     device = str(choose_device(device))
-    columns = ("clip AUC", "clip EER", "matched AUC", "Cllr", "Cllr_min")
+    columns = ("clip AUC", "clip EER", "matched AUC", "Cllr", "Cllr_min", "judged", "Cllr judged", "Cllr_min judged")
     click.echo(f"{'':<3}{'scorer':<17}{'set':<8}" + "".join(f"{column:<22}" for column in columns))
     rows, recordings = [], Recordings(rendered=rendered)
     for some in sharing_enrolments([protocol.strip() for protocol in protocols.split(",")]):
@@ -205,7 +218,10 @@ def main(
                 for protocol, results in found.items():
                     told_of = summed_up(results, seed=seed, n_resamples=resamples)
                     clips: Figures = told_of["clips"]
-                    shown = (clips.auc, clips.eer, told_of["matched_clips"].auc, clips.cllr, clips.cllr_min)
+                    shown = (
+                        *(clips.auc, clips.eer, told_of["matched_clips"].auc, clips.cllr, clips.cllr_min),
+                        *(clips.judged, clips.cllr_judged, clips.cllr_min_judged),
+                    )
                     side = "closed" if is_closed else "open"
                     click.echo(f"{protocol:<3}{name:<17}{side:<8}" + "".join(f"{told(one):<22}" for one in shown))
                     plain = {key: one.as_dict() if isinstance(one, Figures) else one for key, one in told_of.items()}

@@ -22,8 +22,11 @@ FIGURE_WORDS = {
     "min_dcf": "minDCF: cost at the best threshold, where false acceptance is dear",
     "cllr": "Cllr: cost of the likelihood ratios, in bits (0 best, 1 says nothing)",
     "cllr_min": "Cllr min: the same after the best calibration",
+    "judged": "Judged: have a likelihood ratio at all; the others count as no answer in Cllr",
+    "cllr_judged": "Cllr, judged: of those that have one",
+    "cllr_min_judged": "Cllr min, judged",
 }
-_SHARES = ("eer", "fmr", "fnmr", "accuracy")
+_SHARES = ("eer", "fmr", "fnmr", "accuracy", "judged")
 _ALT = {
     "det": "DET curve of clips: share of genuine clips rejected over share of impostor clips accepted, at every "
     "threshold. The equal error rate stands in the table of figures.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 _Plot = Callable[[Float64Array, Float64Array, Path], None]
 SCORE_COLUMNS = (
-    "person", "path", "label", "attack", "session", "actual", "left_out", "score", "n_windows", "reason"
+    "person", "path", "label", "attack", "session", "actual", "left_out", "score", "log10_lr", "n_windows", "reason"
 )  # fmt: skip
 DEFINITIONS = {
     "scores": "calibrated natural log-odds of the person at equal priors, not bounded; of a clip from the mean over "
@@ -34,6 +34,9 @@ DEFINITIONS = {
     "min_dcf": "p_target 0.01, both costs 1, divided by the cost of no scores at all",
     "cllr": "bits, of the likelihood ratios named under calibration",
     "cllr_min": "bits, after pool-adjacent-violators on the same trials",
+    "judged": "share that have a likelihood ratio; in cllr the others count as a ratio of 1, no answer",
+    "cllr_judged, cllr_min_judged": "the two over those that have one",
+    "log10_lr": "under one training; null where the profile gives no likelihood ratio",
     "intervals": "95 %, percentile bootstrap over recordings; how people differ from one another is not in them",
     "by_attack": "the impostors or fakes of one kind against the genuine clips under the same trainings",
 }
@@ -42,7 +45,19 @@ LADDER_DEFINITION = (
     "original's, the mean over the clips and trainings in which both were analysed; a decision changes where one of "
     "the two lies above the scorer's threshold and the other does not"
 )
-_SHOWN = ("auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "cllr", "cllr_min")
+_SHOWN = (
+    "auc",
+    "auc_pooled",
+    "eer",
+    "fmr",
+    "fnmr",
+    "accuracy",
+    "cllr",
+    "cllr_min",
+    "judged",
+    "cllr_judged",
+    "cllr_min_judged",
+)
 SETS = {
     "open": "open set: no impostor's person was learnt from",
     "closed": "closed set: the impostors' people were learnt from, which flatters",
@@ -248,6 +263,7 @@ def score_list(
                     {
                         "left_out": list(result.left_out),
                         "score": result.scored.score,
+                        "log10_lr": result.scored.log10_lr if result.scored.judged else None,
                         "window_scores": [round(float(score), 6) for score in result.scored.window_scores],
                         "window_start_s": [round(float(start), 3) for start in result.scored.window_start_s],
                     }
@@ -301,7 +317,12 @@ def write_scores(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
             table.writeheader()
             for entry in entries:
                 under = [
-                    {**entry, "left_out": ";".join(one["left_out"]), "score": one["score"]}
+                    {
+                        **entry,
+                        "left_out": ";".join(one["left_out"]),
+                        "score": one["score"],
+                        "log10_lr": one["log10_lr"],
+                    }
                     for one in entry["by_training"]
                 ]
                 table.writerows(under or [{**entry, "left_out": ""}])

@@ -64,7 +64,11 @@ class Figures:
     min_dcf : Estimate
         At p_target 0.01, both costs 1.
     cllr, cllr_min : Estimate
-        Bits.
+        Bits, over all rows; a row that the profile does not judge counts as a likelihood ratio of 1.
+    judged : Estimate
+        Share of the rows that have a likelihood ratio.
+    cllr_judged, cllr_min_judged : Estimate
+        Bits, over those rows alone: how far the likelihood ratios that are told keep their promise.
     """
 
     auc: Estimate = UNKNOWN
@@ -76,6 +80,9 @@ class Figures:
     min_dcf: Estimate = UNKNOWN
     cllr: Estimate = UNKNOWN
     cllr_min: Estimate = UNKNOWN
+    judged: Estimate = UNKNOWN
+    cllr_judged: Estimate = UNKNOWN
+    cllr_min_judged: Estimate = UNKNOWN
 
     def as_dict(self) -> dict[str, dict[str, float | None]]:
         """Plain values for JSON."""
@@ -96,6 +103,8 @@ class ScoredRows:
         Rows of one training compare.
     log10_lr : np.ndarray [shape=(R,)], float64, or None
         The profiles' own, else cross-fitted; None where there were too few trials for that.
+    judged : np.ndarray [shape=(R,)], bool
+        Whether the row's likelihood ratio was told, and is not 0 for want of one.
     recordings : tuple of str
         The recording of every row.
     trials : tuple of TrialScore
@@ -108,6 +117,7 @@ class ScoredRows:
     is_genuine: BoolArray
     training: npt.NDArray[np.intp]
     log10_lr: Float64Array | None
+    judged: BoolArray
     recordings: tuple[str, ...]
     trials: tuple[TrialScore, ...]
     calibration: str
@@ -169,6 +179,9 @@ def figures_of(
     def of_sides(figure: Callable[[Float64Array, Float64Array], float]) -> Estimate:
         return estimate(lambda at: figure(*_split(rows.scores[at], rows.is_genuine[at])))
 
+    def kept(at: Rows) -> Rows:
+        return np.asarray(at[rows.judged[at]])
+
     found = {
         "auc": estimate(lambda at: paired_auc(rows.scores[at], rows.is_genuine[at], rows.training[at])),
         "auc_pooled": of_sides(roc_auc),
@@ -184,6 +197,11 @@ def figures_of(
     ratios = rows.log10_lr
     if ratios is not None:
         found["cllr"] = estimate(lambda at: cllr(*_split(ratios[at], rows.is_genuine[at])))
+        found["judged"] = estimate(lambda at: float(rows.judged[at].mean()))
+        found["cllr_judged"] = estimate(lambda at: cllr(*_split(ratios[kept(at)], rows.is_genuine[kept(at)])))
+        found["cllr_min_judged"] = estimate(
+            lambda at: cllr_min(*_split(rows.scores[kept(at)], rows.is_genuine[kept(at)]))
+        )
     return Figures(**found)
 
 
@@ -220,7 +238,8 @@ def _rows(found: Sequence[tuple[TrialScore, Float64Array]], ratios: Sequence[Flo
         else _cross_fitted(scores, is_genuine, results, recordings)
     )
     training = np.array([numbers[result.training] for result in results], dtype=np.intp)
-    return ScoredRows(scores, is_genuine, training, log10_lr, recordings, results, calibration)
+    judged = np.array([result.scored is not None and result.scored.judged for result in results], dtype=bool)
+    return ScoredRows(scores, is_genuine, training, log10_lr, judged, recordings, results, calibration)
 
 
 def _of_attack(rows: ScoredRows, attack: str) -> Rows:

@@ -50,6 +50,8 @@ class ClipScore:
         Seconds into the clip.
     log10_lr, window_log10_lr :
         The calibrated likelihood ratio of the clip and of each window [shape=(N,)]; None where nothing is calibrated.
+    judged : bool
+        False where the profile gives such a clip no likelihood ratio; its log10_lr are 0 then, as good as no answer.
     """
 
     score: float
@@ -57,6 +59,7 @@ class ClipScore:
     window_start_s: Float64Array
     log10_lr: float | None = None
     window_log10_lr: Float64Array | None = None
+    judged: bool = True
 
 
 class FittedScorer(Protocol):
@@ -152,6 +155,7 @@ class ProfileInUse:
             window_start_s=starts,
             log10_lr=counts * float(calibrated.clips.log10_lr(mean)[0]),
             window_log10_lr=counts * of_windows / np.log(10.0),
+            judged=not found.turned,
         )
 
 

@@ -21,7 +21,10 @@ from poseauth.errors import NobodyError, StorageError
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 
 PEOPLE = ("ada", "bob", "cleo")
-FIGURES = {"auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "min_dcf", "cllr", "cllr_min"}
+FIGURES = {
+    *("auc", "auc_pooled", "eer", "fmr", "fnmr", "accuracy", "min_dcf", "cllr", "cllr_min"),
+    *("judged", "cllr_judged", "cllr_min_judged"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -392,6 +395,7 @@ def test_one_side_alone_gives_null_and_not_nan(evaluate, tables):
     trials = trial_rows(claimed=("ada",), actual=("ada",))
     status, told, said, _ = evaluate(*with_tables(tables(trials=trials)))
     assert status == 0
+    assert told["clips"].pop("judged")["value"] == 1
     assert {estimate["value"] for estimate in told["clips"].values()} == {None}
     assert told["by_attack"] == {}
     assert "auc                   -" in said

@@ -290,6 +290,26 @@ def scored(number, trial, value, left_out=()):
     return TrialScore(number, trial, left_out, ClipScore(value, np.array([value, value + 0.1]), np.zeros(2)), 0.0)
 
 
+def test_what_is_not_judged_costs_cllr_as_no_answer_and_is_out_of_the_promise_kept(trials):
+    # Ratios of 10 to 1, all right, but half of the clips have none.
+    results = []
+    for number, trial in enumerate(trials):
+        judged = number % 2 == 0
+        ratio = (1.0 if trial.is_genuine else -1.0) * judged
+        scores = np.array([1.0 if trial.is_genuine else -1.0])
+        one = ClipScore(float(scores[0]), scores, np.zeros(1), ratio, np.array([ratio]), judged)
+        results.append(TrialScore(number, trial, (), one, 0.0))
+    found = figures_of(clip_rows(results), n_resamples=20)
+    kept = np.log2(1.1)
+    is_genuine = np.array([trial.is_genuine for trial in trials])
+    is_judged = np.arange(len(trials)) % 2 == 0
+    share = np.mean([is_judged[is_genuine].mean(), is_judged[~is_genuine].mean()])
+    assert found.judged.value == is_judged.mean()
+    assert found.cllr_judged.value == pytest.approx(kept)
+    assert found.cllr.value == pytest.approx(share * kept + (1 - share))
+    assert found.cllr_min_judged.value == 0
+
+
 def test_figures_of_an_attack_take_its_impostors_and_the_genuine_rows_of_their_trainings(trials):
     results = []
     for number, trial in enumerate(trials):
