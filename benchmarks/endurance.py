@@ -61,7 +61,7 @@ def main(hours: float, stand_in: bool, out: Path | None) -> None:
     others = [speak(style, duration_s=30.0, seed=7) for style in STYLES[1:3]]
     negatives = [Negative(one, f"other {n}", "impostor") for n, one in enumerate(others)]
     profile = enrol("speaker", own, negatives, recipe=RECIPES["default"], allow_weak=True)
-    scorer, reader = load_scorer(profile, device="cpu"), reader_of(stand_in=stand_in)
+    scorer, reader = load_scorer(profile), reader_of(stand_in=stand_in)
     rounds: list[dict[str, float]] = []
     n_windows, started = 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

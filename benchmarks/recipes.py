@@ -36,7 +36,7 @@ def accuracies(number: int, recipe: str, *, n_speeches: int, seconds_each: float
     started = time.perf_counter()
     profile = enrol(order[0].name, own, others, recipe=RECIPES[recipe], allow_weak=True)
     seconds = time.perf_counter() - started
-    scorer = load_scorer(profile, device="cpu")
+    scorer = load_scorer(profile)
     windows_right, clips_right = [], []
     for style in order:
         votes = score_clip(speak(style, duration_s=TEST_S, seed=next(seeds)), profile, scorer).votes

@@ -145,7 +145,7 @@ def train(recipe: str, device: str = "cpu", speech_s: float = 60.0, epochs: int 
         on_epoch=lambda _: ended.append(time.perf_counter()),
     )
     seconds = time.perf_counter() - ended[0]
-    scorer = load_scorer(profile, device="cpu")
+    scorer = load_scorer(profile)
     scores = [
         float(score_clip(speak(style, duration_s=20.0, seed=900 + number), profile, scorer).votes.mean())
         for number, style in enumerate(STYLES)
@@ -201,7 +201,7 @@ def memory(video: str, profile_home: str) -> dict[str, Any]:
     from person_profiles.verification import load_scorer, verify
 
     profile = ProfileStore(Path(profile_home)).load("speaker")
-    scorer = load_scorer(profile, device="cpu")
+    scorer = load_scorer(profile)
     # Longer than a loop is looked for.
     body = speak(STYLES[0], duration_s=90.0, seed=5).keypoints / 8
     started = time.perf_counter()

@@ -304,7 +304,7 @@ class ClipCheck:
         """The people asked for, ready to score."""
         from person_profiles.verification import load_person
 
-        return {name: load_person(stored.profile, device=self._device) for name, stored in self._stored.items()}
+        return {name: load_person(stored.profile) for name, stored in self._stored.items()}
 
     def _others(self, name: str) -> Sequence[LoadedPerson]:
         """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
@@ -320,14 +320,10 @@ class ClipCheck:
         found = []
         for profile in strong_profiles(self._store):
             try:
-                found.append(self._loaded.get(profile.name) or load_person(profile, device=self._device))
+                found.append(self._loaded.get(profile.name) or load_person(profile))
             except ProfileError as error:
                 click.secho(f"not compared with {profile.name}: {error}", fg="yellow", err=True)
         return found
-
-    @property
-    def _device(self) -> str:
-        return str(self._options.reader.get("device", "auto"))
 
 
 def nobody_close(source: str, why: str) -> Verification:

@@ -22,6 +22,7 @@ from .options import (
     open_store,
     person_option,
     recursive_option,
+    refuse_missing_device,
     whom,
 )
 from .progress import training_progress
@@ -130,9 +131,7 @@ def enroll(
         extractor = known.name if extractor == "auto" and known and known.name in EXTRACTOR_CHOICES else extractor
     check_name(store, person, overwrite=overwrite)
     warn_of_lookalikes(store, person)
-    from poseauth.models import choose_device
-
-    choose_device(reader_options["device"])  # refused before anything is read
+    refuse_missing_device(reader_options["device"])
     real, fake_too = _real_and_fake(videos)
     collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
     genuine = [*kept, *(sequence for _, sequence in collection.read(real))]

@@ -28,7 +28,7 @@ from .evaluation_report import (
     write_scores,
     write_text,
 )
-from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store
+from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store, refuse_missing_device
 from .progress import extraction_progress
 from .reading import SOME_FAILED, read_each, readable, warn
 
@@ -145,17 +145,20 @@ def evaluate(
     _check_trial_rows(trial_rows)
     if closed and not enrol_table:
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
+    refuse_missing_device(reader_options["device"])
     reader = open_reader(extractor, **reader_options)
     clips, unread = _read_clips(reader, [row.path for row in (*enrol_rows, *trial_rows)])
     reader.close()
     rows, trials = _trials(trial_rows, clips)
-    device = _device(reader_options["device"])
     if enrol_table:
+        from poseauth.models import choose_device
+
+        device = str(choose_device(reader_options["device"]))
         mode = "closed" if closed else "open"
         sides = _by_enrolling(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
     else:
         mode = "existing profiles"
-        sides = _by_profiles(open_store(home), trials, device)
+        sides = _by_profiles(open_store(home), trials)
     varied: _Varied = []
     if climbs:
         results, varied = _try_with_variants(sides, trials, lambda: _vary(reader, rows, trials))
@@ -300,14 +303,14 @@ def _say_training(progress: TrialProgress) -> None:
     click.echo(f"training {progress.n_done + 1} of {progress.n_trainings}: {progress.claimed}{without}", err=True)
 
 
-def _by_profiles(store: ProfileStore, trials: Sequence[Trial], device: str) -> _Sides:
+def _by_profiles(store: ProfileStore, trials: Sequence[Trial]) -> _Sides:
     from person_profiles.scorers import ProfileInUse
     from person_profiles.trials import Enrolment, run_on_profiles
 
     fitted: dict[str, FittedScorer] = {}
     learnt_from: list[Enrolment] = []
     for person in sorted({trial.claimed for trial in trials}):
-        fitted[person] = ProfileInUse(store.load(person), device=device)
+        fitted[person] = ProfileInUse(store.load(person))
         learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
     return _Sides(learnt_from, lambda tried: run_on_profiles(fitted, tried, learnt_from=learnt_from))
 
@@ -419,12 +422,3 @@ def _plots_of_clips(results: Sequence[TrialScore]) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="poseauth-") as folder:
         drawn = draw(results, Path(folder), levels=("clips",))
         return {name.removesuffix("-clips"): path.read_bytes() for name, path in drawn.items()}
-
-
-def _device(name: str) -> str:
-    from poseauth.models import choose_device
-
-    try:
-        return str(choose_device(name))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error

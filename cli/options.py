@@ -60,7 +60,11 @@ _WEIGHTS = click.option(
     "[default: $POSEAUTH_WEIGHTS, then the cache folder]",
 )
 _DEVICE = click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where networks run."
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda",
+    help="Where poses are seen and people are learnt; scoring a clip is the CPU's.",
 )
 _LIMIT = click.option(
     "--limit",
@@ -114,6 +118,20 @@ def open_store(home: Path | None) -> ProfileStore:
     from person_profiles.store import ProfileStore, default_home
 
     return ProfileStore(home or default_home())
+
+
+def refuse_missing_device(name: str) -> None:
+    """Say so before anything is read; torch is asked, which takes seconds, only where a device is named.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    if name not in ("auto", "cpu"):
+        from poseauth.models import choose_device
+
+        choose_device(name)
 
 
 def open_reader(

@@ -23,6 +23,7 @@ from .options import (
     home_option,
     open_store,
     recursive_option,
+    refuse_missing_device,
     whom,
 )
 from .reading import SOME_FAILED, encodable, readable
@@ -139,6 +140,7 @@ def verify(
     if anyone == bool(people):
         raise click.UsageError("say whom to hold the clips against: --person NAME, once or more, or --anyone")
     whom(track, box)  # said before anything is read
+    refuse_missing_device(reader_options["device"])
     stored = _stored(open_store(home), people, anyone=anyone)
     listed = list_with_tables(sources, recursive=recursive, path_column=path_column)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from person_profiles.profile import VideoRecord
 from poseauth.arrays import Float32Array, Int32Array
-from poseauth.models import PERSON
+from poseauth.inference import PERSON
+from poseauth.models import taught
 from poseauth.movement_statistics import movement_statistics
 from poseauth.recipes import Recipe, TrainingOptions
 from poseauth.scoring import WindowScorer
@@ -80,7 +81,7 @@ def learn(
     statistics = None
     if recipe.architecture.statistics:
         statistics = WhitenedCosine.fit([movement_statistics(windows) for windows in people])
-    return Learnt(WindowScorer(learnt.model, statistics), learnt.best_epoch)
+    return Learnt(WindowScorer(taught(learnt.model), statistics), learnt.best_epoch)
 
 
 def groups_of(clips: Sequence[Clip]) -> list[str]:

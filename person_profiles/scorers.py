@@ -102,7 +102,7 @@ class ProfileScorer:
     seed : int
         Of every enrolment.
     device : str
-        Where to compute.
+        Where to learn.
     on_epoch : callable or None
         Told of every epoch.
     """
@@ -125,15 +125,15 @@ class ProfileScorer:
             allow_weak=True,
             on_epoch=self.on_epoch,
         )
-        return ProfileInUse(profile, device=self.device)
+        return ProfileInUse(profile)
 
 
 class ProfileInUse:
     """A profile as it is, ready to score clips."""
 
-    def __init__(self, profile: Profile, *, device: str = "cpu") -> None:
+    def __init__(self, profile: Profile) -> None:
         self._profile = replace(profile, windows=replace(profile.windows, stride_frames=WINDOW_FRAMES))
-        self._scorer = load_scorer(profile, device=device)
+        self._scorer = load_scorer(profile)
         self.threshold = 0.0 if profile.calibrated else _UNCALIBRATED_THRESHOLD if not self._scorer.statistics else None
 
     def score(self, sequence: KeypointSequence) -> ClipScore:

@@ -22,7 +22,6 @@ from poseauth.errors import (
 )
 from poseauth.evidence import Evidence, some_of, weigh_evidence
 from poseauth.keypoints import KeypointSequence
-from poseauth.models import choose_device, score_windows
 from poseauth.report import Verification, caveats_of
 from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
 from poseauth.windows import WINDOW_S, SomeWindows, Windows, cut_windows, find_segments
@@ -31,7 +30,7 @@ MUCH_LEFT_OUT = 0.2
 """Share of a clip's windows in which nobody moves, beyond which every answer says so."""
 
 
-def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
+def load_scorer(profile: Profile) -> WindowScorer:
     """What scores windows by the profile; load it once for many clips.
 
     Raises
@@ -40,10 +39,9 @@ def load_scorer(profile: Profile, *, device: str = "auto") -> WindowScorer:
         If the weights do not fit the architecture that the profile names.
     """
     try:
-        scorer = scorer_from_arrays(profile.recipe.architecture, profile.weights)
+        return scorer_from_arrays(profile.recipe.architecture, profile.weights)
     except ValueError as error:
         raise ProfileDamagedError(f"the profile of {profile.name} cannot be used: {error}") from error
-    return scorer.to_device(choose_device(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +52,9 @@ class LoadedPerson:
     scorer: WindowScorer
 
 
-def load_person(profile: Profile, *, device: str = "auto") -> LoadedPerson:
+def load_person(profile: Profile) -> LoadedPerson:
     """A person ready to score; see `load_scorer`."""
-    return LoadedPerson(profile, load_scorer(profile, device=device))
+    return LoadedPerson(profile, load_scorer(profile))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +113,7 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
         )
     turned = profile.head_turns.outside(windows)
     if profile.calibrated is None:
-        votes = score_windows(scorer.network, windows).astype(np.float64)
+        votes = scorer.network.probabilities(windows).astype(np.float64)
     else:
         votes = profile.calibrated.votes(raw)
     return ScoredClip(windows, evidence, raw, votes, _ratio(raw, turned, profile), turned)
@@ -131,7 +129,7 @@ def _ratio(raw: Float64Array, turned: tuple[str, ...], profile: Profile) -> Like
 def window_votes(windows: SomeWindows, profile: Profile, scorer: WindowScorer) -> Float64Array:
     """P(the person) of windows [shape=(N,)], 0 to 1, as `score_clip` gives them in `votes`."""
     if profile.calibrated is None:
-        return score_windows(scorer.network, windows).astype(np.float64)
+        return scorer.network.probabilities(windows).astype(np.float64)
     return profile.calibrated.votes(scorer(windows))
 
 

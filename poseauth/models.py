@@ -1,22 +1,19 @@
-"""The profile's network: a many-to-one LSTM over a window, and the scores it gives."""
+"""The profile's network as torch teaches it: a many-to-one LSTM over a window. `poseauth.inference` scores by it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from poseauth.arrays import Float32Array
 from poseauth.errors import DeviceError
 from poseauth.features import FEATURES, N_FEATURES
+from poseauth.inference import PERSON, TaughtNetwork
 from poseauth.recipes import Architecture
 from poseauth.windows import SomeWindows
 
-PERSON = 0
-"""Class of the enrolled person; every other class is somebody else."""
 _SCORING_BATCH = 256
 
 
@@ -93,44 +90,9 @@ def weights_of(model: WindowLSTM) -> dict[str, np.ndarray[Any, Any]]:
     return {name: value.detach().cpu().contiguous().numpy().copy() for name, value in model.state_dict().items()}
 
 
-def model_from_weights(architecture: Architecture, weights: Mapping[str, np.ndarray[Any, Any]]) -> WindowLSTM:
-    """The network with given weights, ready to score.
-
-    Raises
-    ------
-    ValueError
-        If the weights are not those of such a network, or not finite.
-    """
-    bias = weights.get("classifier.bias")
-    if bias is None or bias.ndim != 1 or len(bias) < (1 if architecture.head == "binary" else PERSON + 2):
-        raise ValueError("the weights hold no classifier of such a network")
-    model = WindowLSTM(architecture, n_classes=len(bias))
-    for name, value in weights.items():
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name} is not finite")
-    try:
-        model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    except RuntimeError as error:
-        raise ValueError(f"the weights do not fit the network: {error}") from error
-    return model.eval()
-
-
-def score_windows(model: WindowLSTM, windows: SomeWindows) -> Float32Array:
-    """P(the enrolled person) of each window.
-
-    Parameters
-    ----------
-    model : WindowLSTM
-        In evaluation mode.
-    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
-        Pixels, NaN where missing.
-
-    Returns
-    -------
-    np.ndarray [shape=(N,)], float32
-        0 to 1, higher = more like the person.
-    """
-    return torch.sigmoid(window_log_odds(model, windows)).numpy().astype(np.float32)
+def taught(model: WindowLSTM) -> TaughtNetwork:
+    """What the network has learnt, ready to score."""
+    return TaughtNetwork(model.architecture, weights_of(model))
 
 
 def window_log_odds(model: WindowLSTM, windows: SomeWindows) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array
-from poseauth.models import WindowLSTM, model_from_weights, score_windows, weights_of
+from poseauth.inference import TaughtNetwork
 from poseauth.movement_statistics import N_MOVEMENT_STATISTICS, movement_statistics
 from poseauth.recipes import Architecture
 from poseauth.surrogates import mirror_images
@@ -18,7 +18,7 @@ from poseauth.windows import SomeWindows
 
 NETWORK_SHARE = 0.2
 """Weight of the network's probability beside the cosine: it spreads about five times as widely over clips."""
-_AT_ONCE = 64
+_AT_ONCE = 128
 """Windows scored together: more would be memory that grows with the clip."""
 _NETWORK, _STATISTICS = "network.", "statistics."
 
@@ -29,13 +29,13 @@ class WindowScorer:
 
     Attributes
     ----------
-    network : WindowLSTM
-        In evaluation mode.
+    network : TaughtNetwork
+        The LSTM.
     statistics : WhitenedCosine or None
         None where the recipe has the network alone.
     """
 
-    network: WindowLSTM
+    network: TaughtNetwork
     statistics: WhitenedCosine | None
 
     def __call__(self, windows: SomeWindows) -> Float64Array:
@@ -56,18 +56,14 @@ class WindowScorer:
         return np.concatenate(parts)
 
     def _score(self, windows: Float32Array) -> Float64Array:
-        probability = score_windows(self.network, windows).astype(np.float64)
+        probability = self.network.probabilities(windows).astype(np.float64)
         if self.statistics is None:
             return probability
         return self.statistics(movement_statistics(windows)) + NETWORK_SHARE * probability
 
-    def to_device(self, device: Any) -> WindowScorer:
-        """The same with its network on another device."""
-        return WindowScorer(self.network.to(device), self.statistics)
-
     def as_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything as arrays, by name."""
-        arrays = {f"{_NETWORK}{name}": value for name, value in weights_of(self.network).items()}
+        arrays = {f"{_NETWORK}{name}": value.copy() for name, value in self.network.weights.items()}
         if self.statistics is not None:
             arrays |= {f"{_STATISTICS}{name}": value for name, value in self.statistics.as_arrays().items()}
         return arrays
@@ -112,4 +108,4 @@ def scorer_from_arrays(architecture: Architecture, arrays: Mapping[str, np.ndarr
         statistics = WhitenedCosine.from_arrays(plain)
         if len(statistics.mean) != N_MOVEMENT_STATISTICS:
             raise ValueError(f"{len(statistics.mean)} statistics; a window has {N_MOVEMENT_STATISTICS}")
-    return WindowScorer(model_from_weights(architecture, network), statistics)
+    return WindowScorer(TaughtNetwork(architecture, network), statistics)

@@ -12,7 +12,8 @@ from torch import nn
 
 from poseauth.arrays import Float32Array, Int32Array
 from poseauth.features import FEATURES
-from poseauth.models import PERSON, WindowLSTM, log_odds, window_log_odds
+from poseauth.inference import PERSON
+from poseauth.models import WindowLSTM, log_odds, window_log_odds
 from poseauth.recipes import Recipe
 
 

@@ -13,7 +13,7 @@ from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.extraction import observe_video
 from keypoint_extractors.yolo_pose import YoloPose
 from poseauth.keypoint_files import write_keypoints
-from poseauth.models import score_windows
+from poseauth.models import taught, window_log_odds
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.training import LabelledWindows, train
 from poseauth.windows import cut_windows
@@ -72,8 +72,8 @@ def test_a_network_taught_on_cuda_scores_alike_on_both(tmp_path):
     recipe = Recipe("small", Architecture(hidden=64), TrainingOptions(epochs=1, min_steps=40))
     model = train(LabelledWindows(np.concatenate([person, other]), classes), recipe, device="cuda").model
     unseen = np.concatenate([windows_of(0, 3), windows_of(1, 4)])
-    on_cuda = score_windows(model, unseen)
-    on_cpu = score_windows(model.cpu(), unseen)
+    on_cuda = torch.sigmoid(window_log_odds(model, unseen)).numpy()
+    on_cpu = taught(model).probabilities(unseen)
     np.testing.assert_allclose(on_cuda, on_cpu, atol=5e-3)
     assert (on_cpu[: len(unseen) // 2] > 0.5).mean() > 0.8
     assert (on_cpu[len(unseen) // 2 :] < 0.5).mean() > 0.8

@@ -84,7 +84,7 @@ def ada(seen):
 @pytest.fixture(scope="module")
 def check(ada, seen):
     """What the profile says of pictures, or of keypoints."""
-    scorer = load_scorer(ada, device="cpu")
+    scorer = load_scorer(ada)
 
     def hold_against(clip):
         return verify(seen(clip) if isinstance(clip, list) else clip, ada, scorer)

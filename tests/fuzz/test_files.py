@@ -57,7 +57,7 @@ def store(ada, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judge(ada):
-    scorer = load_scorer(ada, device="cpu")
+    scorer = load_scorer(ada)
 
     def verdict_of(sequence):
         return verify(sequence, ada, scorer, any_extractor=True).verdict

@@ -78,7 +78,7 @@ def test_the_closest_does_not_depend_on_the_order():
 
 
 def test_each_clip_has_an_answer_in_its_turn_and_what_cannot_be_read_has_a_reason(ada, speech):
-    person = load_person(ada, device="cpu")
+    person = load_person(ada)
     sequences = {"own.npz": speech("another", duration_s=14.0), "short.npz": speech("short", duration_s=4.0)}
 
     def read(path):

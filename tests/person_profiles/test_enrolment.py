@@ -82,7 +82,7 @@ def test_a_profile_records_what_it_was_learnt_from(ada, yolo):
 
 
 def test_a_profile_tells_the_person_from_others_in_videos_never_seen(ada, speech):
-    scorer = load_scorer(ada, device="cpu")
+    scorer = load_scorer(ada)
     own = score_clip(speech("ada unseen", duration_s=15), ada, scorer).votes
     foreign = score_clip(speech("somebody", frequency_hz=3, duration_s=15), ada, scorer).votes
     assert (own > 0.5).mean() > 0.8

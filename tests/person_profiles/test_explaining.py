@@ -15,7 +15,7 @@ from tests.person_profiles.conftest import frozen
 
 @pytest.fixture(scope="module")
 def scorer(ada):
-    return load_scorer(ada, device="cpu")
+    return load_scorer(ada)
 
 
 def test_the_scores_explained_are_the_votes_of_the_clip(ada, scorer, movement, speech):

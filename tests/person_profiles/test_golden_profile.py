@@ -58,7 +58,7 @@ def test_the_golden_movement_is_read_as_it_was_made(home):
 def test_the_golden_profile_scores_as_it_always_did(home):
     profile = ProfileStore(home).load(NAME)
     # A speech that beats like a clock is no evidence to `score_clip`; here it is what can be written down.
-    raw = load_scorer(profile, device="cpu")(cut_windows(golden_speech(12), profile.windows))
+    raw = load_scorer(profile)(cut_windows(golden_speech(12), profile.windows))
     np.testing.assert_allclose(raw, RAW_SCORES, atol=1e-4)
     assert profile.calibrated.clips.of_clip(float(raw.mean())).log10_lr == pytest.approx(LOG10_LR, abs=1e-3)
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from poseauth.keypoints import Provenance, keypoint_sequence
+from poseauth.models import WindowLSTM
+from poseauth.recipes import Architecture
 from tests.known_body import BODY
+
+TINY = Architecture(hidden=8, layers=1, dropout=0.0)
 
 
 @pytest.fixture
@@ -42,5 +47,22 @@ def beating():
         windows = np.broadcast_to(BODY, (n_windows, 150, 12, 2)).copy()
         windows[:, :, 4, 1] += 40 * np.sin(2 * np.pi * frequency_hz * np.arange(150) / 30 + phase)
         return (windows + rng.normal(0, 0.2, windows.shape)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def network():
+    """A tiny network whose weights differ from zero everywhere, the scaler's too."""
+
+    def make(architecture=TINY, n_classes=4, *, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        model = WindowLSTM(architecture, n_classes)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+            model.feature_mean.copy_(torch.randn(model.feature_mean.shape, generator=generator))
+            model.feature_scale.copy_(torch.rand(model.feature_scale.shape, generator=generator) + 0.5)
+        return model.eval()
 
     return make

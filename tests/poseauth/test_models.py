@@ -1,39 +1,12 @@
-"""The network's scores: what they mean, and that they depend on nothing but the window and the weights."""
+"""The network as torch teaches it: what its logits mean, and where it runs."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from poseauth.models import (
-    WindowLSTM,
-    choose_device,
-    log_odds,
-    model_from_weights,
-    score_windows,
-    weights_of,
-)
+from poseauth.models import WindowLSTM, choose_device, log_odds
 from poseauth.recipes import Architecture
-
-TINY = Architecture(hidden=8, layers=1, dropout=0.0)
-
-
-@pytest.fixture
-def network():
-    """A tiny network whose weights differ from zero everywhere, the scaler's too."""
-
-    def make(architecture=TINY, n_classes=4, *, seed=0):
-        generator = torch.Generator().manual_seed(seed)
-        model = WindowLSTM(architecture, n_classes)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-            model.feature_mean.copy_(torch.randn(model.feature_mean.shape, generator=generator))
-            model.feature_scale.copy_(torch.rand(model.feature_scale.shape, generator=generator) + 0.5)
-        return model.eval()
-
-    return make
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -49,37 +22,6 @@ def test_the_odds_of_a_binary_head_are_its_logit():
 
 def test_odds_beyond_what_a_probability_can_hold_stay_finite():
     assert torch.isfinite(log_odds(torch.tensor([[1e4, 0.0, -1e4], [-1e4, 0.0, 1e4]]))).all()
-
-
-def test_a_score_is_the_softmax_share_of_the_person(network, beating):
-    model = network()
-    windows = beating(5, 1)
-    from poseauth.features import torso_relative
-
-    with torch.inference_mode():
-        expected = torch.softmax(model(torch.from_numpy(torso_relative(windows))), dim=1)[:, 0].numpy()
-    np.testing.assert_allclose(score_windows(model, windows), expected, atol=1e-6)
-    assert expected.std() > 0
-
-
-@pytest.mark.parametrize("head", ["binary", "cohort"])
-def test_scores_do_not_depend_on_the_batch(network, beating, head):
-    model = network(Architecture(hidden=8, layers=1, dropout=0.0, head=head))
-    windows = beating(300, 1)
-    together = score_windows(model, windows)
-    assert together.shape == (300,)
-    for i in (0, 255, 256, 299):
-        np.testing.assert_allclose(score_windows(model, windows[i : i + 1]), together[i : i + 1], atol=1e-6)
-
-
-def test_no_window_has_no_score(network):
-    scores = score_windows(network(), np.zeros((0, 150, 12, 2), np.float32))
-    assert scores.shape == (0,)
-    assert scores.dtype == np.float32
-
-
-def test_a_window_in_which_nothing_is_seen_has_a_finite_score(network):
-    assert np.isfinite(score_windows(network(), np.full((1, 150, 12, 2), np.nan, np.float32))).all()
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
@@ -109,80 +51,6 @@ def test_dropout_stands_between_layers_only():
 def test_a_binary_head_has_one_unit_and_a_cohort_head_one_a_person(head, n_outputs):
     model = WindowLSTM(Architecture(hidden=8, layers=1, head=head), 4)
     assert model(torch.zeros(2, 150, 48)).shape == (2, n_outputs)
-
-
-@pytest.mark.parametrize("head", ["binary", "cohort"])
-@pytest.mark.parametrize("features", ["torso", "zscore"])
-def test_a_network_from_its_weights_gives_the_same_scores(network, beating, head, features):
-    architecture = Architecture(features, hidden=8, layers=2, dropout=0.5, head=head)
-    model = network(architecture)
-    windows = beating(6, 1)
-    again = model_from_weights(architecture, weights_of(model))
-    np.testing.assert_array_equal(score_windows(again, windows), score_windows(model, windows))
-
-
-def test_weights_are_a_copy(network, beating):
-    model = network()
-    before = score_windows(model, beating(2, 1))
-    for value in weights_of(model).values():
-        value[:] = 0
-    np.testing.assert_array_equal(score_windows(model, beating(2, 1)), before)
-
-
-def without(name):
-    return lambda weights: {other: value for other, value in weights.items() if other != name}
-
-
-def with_value(name, value):
-    return lambda weights: {**weights, name: value}
-
-
-def with_nan(weights):
-    weights["lstm.weight_hh_l0"][3, 2] = np.nan
-    return weights
-
-
-def with_infinity(weights):
-    weights["feature_scale"][0] = np.inf
-    return weights
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param(without("classifier.bias"), "hold no classifier", id="no classifier"),
-        pytest.param(without("lstm.bias_ih_l0"), "do not fit the network.*lstm.bias_ih_l0", id="a layer missing"),
-        pytest.param(without("feature_mean"), "do not fit the network.*feature_mean", id="the scaler missing"),
-        pytest.param(with_value("extra", np.zeros(1, np.float32)), "do not fit.*extra", id="one too many"),
-        pytest.param(
-            with_value("classifier.weight", np.zeros((4, 9), np.float32)), "do not fit.*classifier.weight", id="a shape"
-        ),
-        pytest.param(with_nan, "lstm.weight_hh_l0 is not finite", id="NaN"),
-        pytest.param(with_infinity, "feature_scale is not finite", id="infinity"),
-        pytest.param(
-            lambda weights: {
-                **weights,
-                "classifier.bias": np.zeros(0, np.float32),
-                "classifier.weight": np.zeros((0, 8), np.float32),
-            },
-            "classifier",
-            id="no class at all",
-        ),
-        pytest.param(
-            with_value("classifier.bias", np.float32(1.0)),
-            "classifier",
-            id="a single number",
-        ),
-    ],
-)
-def test_weights_of_another_network_are_refused(network, change, message):
-    with pytest.raises(ValueError, match=f"(?s){message}"):
-        model_from_weights(TINY, change(weights_of(network())))
-
-
-def test_weights_of_another_size_are_refused(network):
-    with pytest.raises(ValueError, match="do not fit the network"):
-        model_from_weights(Architecture(hidden=16, layers=1), weights_of(network()))
 
 
 def test_auto_takes_cuda_only_where_there_is_one(monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseauth.models import score_windows, weights_of
+from poseauth.models import taught, weights_of
 from poseauth.recipes import RECIPES, Architecture, Recipe, TrainingOptions
 from poseauth.training import LabelledWindows, _class_weights, count_epochs, train
 
@@ -43,7 +43,7 @@ def flipped(labelled):
 
 def accuracy_of(model, labelled):
     is_person = labelled.classes == 0
-    right = (score_windows(model, labelled.windows) > 0.5) == is_person
+    right = (taught(model).probabilities(labelled.windows) > 0.5) == is_person
     return (right[is_person].mean() + right[~is_person].mean()) / 2
 
 
@@ -74,7 +74,7 @@ def test_movements_that_differ_are_told_apart_in_windows_never_seen(people, head
     learnt = train(people(40, seed=1), recipe, validation=people(20, seed=2), seed=0)
     unseen = people(40, seed=3)
     assert accuracy_of(learnt.model, unseen) > 0.9
-    scores = score_windows(learnt.model, unseen.windows)
+    scores = taught(learnt.model).probabilities(unseen.windows)
     assert scores[unseen.classes == 0].mean() > 0.5 > scores[unseen.classes != 0].mean()
 
 
