@@ -25,6 +25,7 @@ from .reading import encodable, readable
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
+    from person_profiles.explaining import OwnVideos
     from person_profiles.profile import Profile
     from person_profiles.store import ProfileStore, Stored
     from person_profiles.verification import LoadedPerson
@@ -209,6 +210,7 @@ class ClipCheck:
                     result,
                     stored=self._stored[result.person],
                     scorer=self._loaded[result.person].scorer,
+                    own=self._own_videos[result.person],
                     options=self._options.told,
                     limits=self._options.reader.get("limits"),
                     key=clip.keys[answer],
@@ -305,6 +307,13 @@ class ClipCheck:
         from person_profiles.verification import load_person
 
         return {name: load_person(stored.profile, device=self._device) for name, stored in self._stored.items()}
+
+    @cached_property
+    def _own_videos(self) -> dict[str, OwnVideos]:
+        """What pages lay a clip beside, by person: read and cut once, for all clips."""
+        from person_profiles.explaining import OwnVideos
+
+        return {name: OwnVideos(stored.profile, stored.files) for name, stored in self._stored.items()}
 
     def _others(self, name: str) -> Sequence[LoadedPerson]:
         """Everybody else enrolled with the same extractor, to name whom a clip fits better."""

@@ -35,6 +35,7 @@ from poseauth.windows import WINDOW_S, torso_size
 
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
+    from person_profiles.explaining import OwnVideos
     from person_profiles.profile import Profile
     from person_profiles.signature import SignatureStatus
     from person_profiles.store import Stored
@@ -206,6 +207,7 @@ def gather(
     *,
     stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
     page: Path,
     options: Mapping[str, Any],
     limits: VideoLimits | None = None,
@@ -221,8 +223,8 @@ def gather(
         Its keypoints; None where it could not be read.
     result : Verification
         The answer.
-    stored, scorer :
-        The person.
+    stored, scorer, own :
+        The person, and their own videos.
     page : Path
         Where the page will stand, for the link to the clip.
     options : mapping
@@ -236,7 +238,7 @@ def gather(
 
     profile = stored.profile
     has_pictures = sequence is not None and is_video(path)
-    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, stored, scorer)
+    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, scorer, own)
     return ClipEvidence(
         result=result,
         clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and has_pictures else None),
@@ -479,21 +481,23 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
 def _beside_own_videos(
     sequence: KeypointSequence | None,
     result: Verification,
-    stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
 ) -> tuple[Explanation | None, str, Comparison | None, str]:
     """Why the clip scores as it does, and what one can see, each with the reason why it is not known."""
     if sequence is None or result.decision is None:
         return None, _NOT_ANALYSED, None, _NOT_ANALYSED
-    from person_profiles.explaining import compare_clip, explain_clip
+    from person_profiles.explaining import clip_windows, explain_clip
+    from poseauth.comparison import compare
 
     try:
-        movement = stored.files.movement()
+        theirs = own.windows
     except ProfileError as error:
         return None, str(error), None, str(error)
+    clip = clip_windows(sequence, own.profile)
     return (
-        *_or_why_not(lambda: explain_clip(sequence, movement, stored.profile, scorer)),
-        *_or_why_not(lambda: compare_clip(sequence, movement, stored.profile)),
+        *_or_why_not(lambda: explain_clip(clip, theirs, own.profile, scorer)),
+        *_or_why_not(lambda: compare(clip, theirs)),
     )
 
 

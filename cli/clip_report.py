@@ -17,6 +17,7 @@ from poseauth.whole_files import written_whole
 
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
+    from person_profiles.explaining import OwnVideos
     from person_profiles.store import Stored
     from poseauth.scoring import WindowScorer
 
@@ -129,6 +130,7 @@ def write_report(
     *,
     stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
     options: Mapping[str, Any],
     limits: VideoLimits | None,
     key: str,
@@ -144,8 +146,8 @@ def write_report(
         The clip, and its keypoints if it could be read.
     result : Verification
         The answer.
-    stored, scorer :
-        The person.
+    stored, scorer, own :
+        The person, and their own videos.
     options : mapping
         What the command was told, plain values.
     limits : VideoLimits or None
@@ -164,8 +166,8 @@ def write_report(
     from .clip_page import page as page_of
 
     evidence = gather(
-        path, sequence, result, stored=stored, scorer=scorer, page=page, options=options, limits=limits,
-        started_utc=started_utc,
+        path, sequence, result, stored=stored, scorer=scorer, own=own, page=page, options=options,
+        limits=limits, started_utc=started_utc,
     )  # fmt: skip
     plain = json.dumps({"key": key, **evidence_as_dict(evidence)}, indent=2, ensure_ascii=False, allow_nan=False)
     put(page, page_of(evidence))
