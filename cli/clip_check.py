@@ -14,7 +14,7 @@ import click
 
 from poseauth import __version__
 from poseauth.decision import EvidenceLimits
-from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, reason
+from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, UnknownPersonError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
 
@@ -344,6 +344,25 @@ def nobody_close(source: str, why: str) -> Verification:
     from person_profiles.claims import ANYONE
 
     return replace(not_analysed(source, ANYONE, why), person_is="closest")
+
+
+def people_asked_for(store: ProfileStore, people: Sequence[str], *, anyone: bool) -> dict[str, Stored]:
+    """Whom clips are held against, by name: those named, or all whose profiles passed their self-test.
+
+    Raises
+    ------
+    UnknownPersonError
+        If there is nobody.
+    ProfileDamagedError
+        If a profile cannot be read.
+    """
+    names = [profile.name for profile in strong_profiles(store)] if anyone else list(dict.fromkeys(people))
+    if not names:
+        raise UnknownPersonError(
+            f"nobody is enrolled under {store.home} whose profile passed its self-test. Enrol first: poseauth enroll "
+            "--person NAME VIDEOS --impostor OTHERS"
+        )
+    return {name: store.stored(name) for name in names}
 
 
 def strong_profiles(store: ProfileStore) -> list[Profile]:
