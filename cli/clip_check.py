@@ -17,11 +17,11 @@ from poseauth.decision import EvidenceLimits
 from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, UnknownPersonError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
+from poseauth.shown_text import encodable, readable
 
 from .clip_evidence import is_video, utc_now
 from .clip_report import write_report
 from .options import EXTRACTOR_CHOICES, open_reader, open_store, whom
-from .reading import encodable, readable
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
@@ -331,7 +331,7 @@ class ClipCheck:
             try:
                 found.append(self._loaded.get(profile.name) or load_person(profile, device=self._device))
             except ProfileError as error:
-                click.secho(f"not compared with {profile.name}: {error}", fg="yellow", err=True)
+                click.secho(readable(f"not compared with {profile.name}: {error}"), fg="yellow", err=True)
         return found
 
     @property

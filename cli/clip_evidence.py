@@ -386,8 +386,7 @@ def is_video(path: Path) -> bool:
 
 def _input_file(path: Path, known_sha256: str | None) -> InputFile:
     from keypoint_extractors.video import sha256_of
-
-    from .reading import encodable
+    from poseauth.shown_text import encodable
 
     name = encodable(path.name)
     if not path.is_file():

@@ -14,6 +14,7 @@ import click
 from poseauth.batch.row_file import Row, RowFile
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.report import Verification, as_dict, flat_row
+from poseauth.shown_text import encodable, readable
 
 from .options import (
     EXTRACTOR_CHOICES,
@@ -24,7 +25,7 @@ from .options import (
     recursive_option,
     whom,
 )
-from .reading import SOME_FAILED, encodable, readable
+from .reading import SOME_FAILED
 from .telling import FOOTER, describe_result, verdict_in_colour
 
 if TYPE_CHECKING:
