@@ -21,12 +21,12 @@ from poseauth.batch.row_file import Row
 from poseauth.batch.worker_processes import Lost, run_here, run_in_processes
 from poseauth.errors import InputError
 from poseauth.report import Verification, not_analysed
+from poseauth.shown_text import encodable
 
 from .clip_check import CLOSEST, CheckOptions, ClipCheck, ClipToCheck, nobody_close
 from .clip_list import ListedClip
 from .clip_report import OverlayPlaces, PagePlaces, rests_on
 from .progress import ClipBars
-from .reading import encodable
 
 CORES_A_CLIP = 4
 """One clip uses so many cores well; where there are more, several clips run at a time."""

@@ -14,17 +14,18 @@ import click
 
 from poseauth import __version__
 from poseauth.decision import EvidenceLimits
-from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, reason
+from poseauth.errors import ExtractorError, InputError, ProfileError, StorageError, UnknownPersonError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
+from poseauth.shown_text import encodable, readable
 
 from .clip_evidence import is_video, utc_now
 from .clip_report import write_report
 from .options import EXTRACTOR_CHOICES, open_reader, open_store, whom
-from .reading import encodable, readable
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
+    from person_profiles.explaining import OwnVideos
     from person_profiles.profile import Profile
     from person_profiles.store import ProfileStore, Stored
     from person_profiles.verification import LoadedPerson
@@ -209,6 +210,7 @@ class ClipCheck:
                     result,
                     stored=self._stored[result.person],
                     scorer=self._loaded[result.person].scorer,
+                    own=self._own_videos[result.person],
                     options=self._options.told,
                     limits=self._options.reader.get("limits"),
                     key=clip.keys[answer],
@@ -306,6 +308,13 @@ class ClipCheck:
 
         return {name: load_person(stored.profile) for name, stored in self._stored.items()}
 
+    @cached_property
+    def _own_videos(self) -> dict[str, OwnVideos]:
+        """What pages lay a clip beside, by person: read and cut once, for all clips."""
+        from person_profiles.explaining import OwnVideos
+
+        return {name: OwnVideos(stored.profile, stored.files) for name, stored in self._stored.items()}
+
     def _others(self, name: str) -> Sequence[LoadedPerson]:
         """Everybody else enrolled with the same extractor, to name whom a clip fits better."""
         extractor = self._stored[name].profile.extractor
@@ -322,7 +331,7 @@ class ClipCheck:
             try:
                 found.append(self._loaded.get(profile.name) or load_person(profile))
             except ProfileError as error:
-                click.secho(f"not compared with {profile.name}: {error}", fg="yellow", err=True)
+                click.secho(readable(f"not compared with {profile.name}: {error}"), fg="yellow", err=True)
         return found
 
 
@@ -331,6 +340,25 @@ def nobody_close(source: str, why: str) -> Verification:
     from person_profiles.claims import ANYONE
 
     return replace(not_analysed(source, ANYONE, why), person_is="closest")
+
+
+def people_asked_for(store: ProfileStore, people: Sequence[str], *, anyone: bool) -> dict[str, Stored]:
+    """Whom clips are held against, by name: those named, or all whose profiles passed their self-test.
+
+    Raises
+    ------
+    UnknownPersonError
+        If there is nobody.
+    ProfileDamagedError
+        If a profile cannot be read.
+    """
+    names = [profile.name for profile in strong_profiles(store)] if anyone else list(dict.fromkeys(people))
+    if not names:
+        raise UnknownPersonError(
+            f"nobody is enrolled under {store.home} whose profile passed its self-test. Enrol first: poseauth enroll "
+            "--person NAME VIDEOS --impostor OTHERS"
+        )
+    return {name: store.stored(name) for name in names}
 
 
 def strong_profiles(store: ProfileStore) -> list[Profile]:

@@ -17,15 +17,11 @@ from poseauth import __version__
 from poseauth.decision import VOTE_THRESHOLD
 from poseauth.errors import InputError, ProfileError, VideoError
 from poseauth.keypoints import (
-    L_EAR,
+    HEAD_KEYPOINTS,
     L_ELBOW,
-    L_EYE,
     L_SHOULDER,
     L_WRIST,
-    NOSE,
-    R_EAR,
     R_ELBOW,
-    R_EYE,
     R_SHOULDER,
     R_WRIST,
     KeypointSequence,
@@ -35,6 +31,7 @@ from poseauth.windows import WINDOW_S, torso_size
 
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
+    from person_profiles.explaining import OwnVideos
     from person_profiles.profile import Profile
     from person_profiles.signature import SignatureStatus
     from person_profiles.store import Stored
@@ -50,7 +47,7 @@ PICTURE_SIDE = 320
 """Pixels of a picture's longer side."""
 _NOT_ANALYSED = "the clip was not analysed"
 _VISIBLE = {
-    "head": (NOSE, R_EYE, L_EYE, R_EAR, L_EAR),
+    "head": HEAD_KEYPOINTS,
     "shoulders": (R_SHOULDER, L_SHOULDER),
     "elbows": (R_ELBOW, L_ELBOW),
     "wrists": (R_WRIST, L_WRIST),
@@ -206,6 +203,7 @@ def gather(
     *,
     stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
     page: Path,
     options: Mapping[str, Any],
     limits: VideoLimits | None = None,
@@ -221,8 +219,8 @@ def gather(
         Its keypoints; None where it could not be read.
     result : Verification
         The answer.
-    stored, scorer :
-        The person.
+    stored, scorer, own :
+        The person, and their own videos.
     page : Path
         Where the page will stand, for the link to the clip.
     options : mapping
@@ -236,7 +234,7 @@ def gather(
 
     profile = stored.profile
     has_pictures = sequence is not None and is_video(path)
-    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, stored, scorer)
+    explanation, unexplained, comparison, uncompared = _beside_own_videos(sequence, result, scorer, own)
     return ClipEvidence(
         result=result,
         clip=_input_file(path, sequence.provenance.source_sha256 if sequence is not None and has_pictures else None),
@@ -384,8 +382,7 @@ def is_video(path: Path) -> bool:
 
 def _input_file(path: Path, known_sha256: str | None) -> InputFile:
     from keypoint_extractors.video import sha256_of
-
-    from .reading import encodable
+    from poseauth.shown_text import encodable
 
     name = encodable(path.name)
     if not path.is_file():
@@ -479,21 +476,23 @@ def _apart(rows: Sequence[int], starts: Sequence[float]) -> list[int]:
 def _beside_own_videos(
     sequence: KeypointSequence | None,
     result: Verification,
-    stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
 ) -> tuple[Explanation | None, str, Comparison | None, str]:
     """Why the clip scores as it does, and what one can see, each with the reason why it is not known."""
     if sequence is None or result.decision is None:
         return None, _NOT_ANALYSED, None, _NOT_ANALYSED
-    from person_profiles.explaining import compare_clip, explain_clip
+    from person_profiles.explaining import clip_windows, explain_clip
+    from poseauth.comparison import compare
 
     try:
-        movement = stored.files.movement()
+        theirs = own.windows
     except ProfileError as error:
         return None, str(error), None, str(error)
+    clip = clip_windows(sequence, own.profile)
     return (
-        *_or_why_not(lambda: explain_clip(sequence, movement, stored.profile, scorer)),
-        *_or_why_not(lambda: compare_clip(sequence, movement, stored.profile)),
+        *_or_why_not(lambda: explain_clip(clip, theirs, own.profile, scorer)),
+        *_or_why_not(lambda: compare(clip, theirs)),
     )
 
 

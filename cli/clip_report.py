@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -17,6 +17,7 @@ from poseauth.whole_files import written_whole
 
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
+    from person_profiles.explaining import OwnVideos
     from person_profiles.store import Stored
     from poseauth.scoring import WindowScorer
 
@@ -27,61 +28,17 @@ _MOST_CLIP_BYTES, _MOST_PERSON_BYTES = 140, 80
 """Of the names in a page's name: file systems take 255."""
 
 
-class PagePlaces:
-    """Where each page goes: the file named where there is one answer, else named by clips and people in a folder.
+class _Places:
+    """Where each file of a kind goes: the file named where there is one answer, else into a folder.
 
     Parameters
     ----------
     target : Path
-        An .html file for one answer, or a folder.
+        A file with one of the kind's endings for one answer, or a folder.
     n_answers : int
-        How many pages there will be.
+        How many files there will be.
     n_people : int
-        Whom each clip is held against: names of several stand in the pages' names.
-
-    Raises
-    ------
-    click.UsageError
-        If an .html file is named for several answers, or a file with another ending.
-    """
-
-    def __init__(self, target: Path, *, n_answers: int, n_people: int) -> None:
-        self._one_page = target.suffix.lower() == _PAGE and not target.is_dir()
-        if self._one_page and n_answers > 1:
-            raise click.UsageError(f"--report {target}: a page shows one answer; name a folder for {n_answers} pages")
-        if not self._one_page and (target.is_file() or target.suffix.lower() in (".htm", _JSON, ".pdf")):
-            raise click.UsageError(f"--report {target}: the name must end in .html, or be that of a folder")
-        self._target = target
-        self._names_people = n_people > 1
-        self._used = {OVERVIEW.removesuffix(_PAGE)}
-
-    @property
-    def overview(self) -> Path | None:
-        """Where the page over all clips goes; None where one page was asked for."""
-        return None if self._one_page else self._target / OVERVIEW
-
-    def place(self, path: Path, person: str) -> Path:
-        """The place of the next page: with a number where another of this run, or of letters alike, has the name."""
-        if self._one_page:
-            return self._target
-        name = _answer_name(path, person if self._names_people else None)
-        chosen, number = name, 1
-        while chosen.casefold() in self._used:
-            number += 1
-            chosen = f"{name} ({number})"
-        self._used.add(chosen.casefold())
-        return self._target / f"{chosen}{_PAGE}"
-
-
-class OverlayPlaces:
-    """Where each overlay video goes: the file named where there is one answer, else into a folder.
-
-    Parameters
-    ----------
-    target : Path
-        A .webm or .mp4 file for one answer, or a folder.
-    n_answers, n_people : int
-        As in `PagePlaces`.
+        Whom each clip is held against: names of several stand in the files' names.
 
     Raises
     ------
@@ -89,22 +46,72 @@ class OverlayPlaces:
         If a file is named for several answers, or one with another ending.
     """
 
+    option: ClassVar[str]
+    kind: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]]
+
     def __init__(self, target: Path, *, n_answers: int, n_people: int) -> None:
-        endings = " or ".join(OVERLAY_SUFFIXES)
-        self._one = target.suffix.lower() in OVERLAY_SUFFIXES and not target.is_dir()
-        if self._one and n_answers > 1:
-            raise click.UsageError(f"--overlay {target}: one video shows one answer; name a folder for {n_answers}")
-        if not self._one and (target.is_file() or target.suffix):
-            raise click.UsageError(f"--overlay {target}: the name must end in {endings}, or be that of a folder")
         self._target = target
         self._names_people = n_people > 1
+        self._one = target.suffix.lower() in self.endings and not target.is_dir()
+        said = f"{self.option} {target}"
+        if self._one and n_answers > 1:
+            raise click.UsageError(
+                f"{said}: one {self.kind} shows one answer; name a folder for {n_answers} {self.kind}s"
+            )
+        if not self._one and (target.is_file() or self._names_a_file(target)):
+            raise click.UsageError(f"{said}: the name must end in {' or '.join(self.endings)}, or be that of a folder")
+
+    def _names_a_file(self, target: Path) -> bool:
+        """Whether a folder is hardly called so."""
+        return target.suffix != ""
+
+    def _name(self, path: Path, person: str) -> str:
+        """What the files of an answer are called, but for their ending: by the clip, and the person among several."""
+        clip = file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
+        return f"{clip}, {file_name(person, 'closest', _MOST_PERSON_BYTES)}" if self._names_people else clip
+
+
+class PagePlaces(_Places):
+    """Where each page goes: an .html file, or a folder; see `_Places` for what is refused."""
+
+    option, kind, endings = "--report", "page", (_PAGE,)
+
+    def __init__(self, target: Path, *, n_answers: int, n_people: int) -> None:
+        super().__init__(target, n_answers=n_answers, n_people=n_people)
+        self._used = {OVERVIEW.removesuffix(_PAGE)}
+
+    @property
+    def overview(self) -> Path | None:
+        """Where the page over all clips goes; None where one page was asked for."""
+        return None if self._one else self._target / OVERVIEW
+
+    def place(self, path: Path, person: str) -> Path:
+        """The place of the next page: with a number where another of this run, or of letters alike, has the name."""
+        if self._one:
+            return self._target
+        name = self._name(path, person)
+        chosen, number = name, 1
+        while chosen.casefold() in self._used:
+            number += 1
+            chosen = f"{name} ({number})"
+        self._used.add(chosen.casefold())
+        return self._target / f"{chosen}{_PAGE}"
+
+    def _names_a_file(self, target: Path) -> bool:
+        return target.suffix.lower() in (".htm", _JSON, ".pdf")
+
+
+class OverlayPlaces(_Places):
+    """Where each overlay video goes: a .webm or .mp4 file, or a folder; see `_Places` for what is refused."""
+
+    option, kind, endings = "--overlay", "video", OVERLAY_SUFFIXES
 
     def place(self, path: Path, person: str, key: str) -> Path:
         """The place of an answer's overlay; in a folder its name has the beginning of what the answer rests on."""
         if self._one:
             return self._target
-        name = _answer_name(path, person if self._names_people else None)
-        return self._target / f"{name} {key[:8]}{OVERLAY_SUFFIXES[0]}"
+        return self._target / f"{self._name(path, person)} {key[:8]}{self.endings[0]}"
 
     def holds(self, place: Path) -> bool:
         """Whether the overlay there is known to be that of the answer: a name that the user chose says nothing."""
@@ -129,6 +136,7 @@ def write_report(
     *,
     stored: Stored,
     scorer: WindowScorer,
+    own: OwnVideos,
     options: Mapping[str, Any],
     limits: VideoLimits | None,
     key: str,
@@ -144,8 +152,8 @@ def write_report(
         The clip, and its keypoints if it could be read.
     result : Verification
         The answer.
-    stored, scorer :
-        The person.
+    stored, scorer, own :
+        The person, and their own videos.
     options : mapping
         What the command was told, plain values.
     limits : VideoLimits or None
@@ -164,8 +172,8 @@ def write_report(
     from .clip_page import page as page_of
 
     evidence = gather(
-        path, sequence, result, stored=stored, scorer=scorer, page=page, options=options, limits=limits,
-        started_utc=started_utc,
+        path, sequence, result, stored=stored, scorer=scorer, own=own, page=page, options=options,
+        limits=limits, started_utc=started_utc,
     )  # fmt: skip
     plain = json.dumps({"key": key, **evidence_as_dict(evidence)}, indent=2, ensure_ascii=False, allow_nan=False)
     put(page, page_of(evidence))
@@ -186,12 +194,6 @@ def put(path: Path, content: str) -> None:
             stream.write(content.encode())
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another --report") from error
-
-
-def _answer_name(path: Path, person: str | None) -> str:
-    """What the files of an answer are called, but for their ending: by the clip, and the person where given."""
-    clip = file_name(path.absolute().name, "clip", _MOST_CLIP_BYTES)
-    return clip if person is None else f"{clip}, {file_name(person, 'closest', _MOST_PERSON_BYTES)}"
 
 
 def file_name(text: str, otherwise: str, n_bytes: int) -> str:

@@ -11,6 +11,7 @@ import click
 
 from poseauth import __version__
 from poseauth.errors import PoseAuthError
+from poseauth.shown_text import readable
 
 from .options import extractor_options, home_option, open_store
 
@@ -47,7 +48,7 @@ def doctor(home: Any, weights: str | None, device: str, allow_download: bool, ca
             extractor = EXTRACTORS[name](options)
             extractor.open_estimator().close()
         except PoseAuthError as error:
-            click.secho(f"extractor {name}: cannot run. {error}", fg="yellow")
+            click.secho(readable(f"extractor {name}: cannot run. {error}"), fg="yellow")
         else:
             able += 1
             click.secho(f"extractor {name}: runs ({extractor.fingerprint})", fg="green")

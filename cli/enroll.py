@@ -11,6 +11,7 @@ import click
 from poseauth.errors import EnrolmentError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
+from poseauth.shown_text import readable
 
 from .enrolling import LearningOptions, check_name, learn_and_keep
 from .options import (
@@ -26,7 +27,7 @@ from .options import (
     whom,
 )
 from .progress import training_progress
-from .reading import SOME_FAILED, read_each, readable, warn
+from .reading import SOME_FAILED, read_each, warn
 from .telling import describe_profile, warn_of_lookalikes
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def enroll(
     cache = collection.reader.cache
     for one in taken_out:
         n_entries = cache.forget(one.recording) if cache else 0
-        click.echo(f"taken out: {one.provenance.source_name}, and {n_entries} cached keypoint files of it")
+        click.echo(f"taken out: {readable(one.provenance.source_name)}, and {n_entries} cached keypoint files of it")
     return SOME_FAILED if collection.n_failed else 0
 
 

@@ -12,6 +12,7 @@ import click
 from poseauth.errors import ProfileError, ProfileExistsError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
+from poseauth.shown_text import readable
 
 if TYPE_CHECKING:
     from person_profiles.enrolment import Negative
@@ -135,7 +136,7 @@ def enrolled_before(store: ProfileStore, person: str, sample: KeypointSequence) 
     found: list[Negative] = []
     for entry in store.entries():
         if entry.profile is None:
-            click.secho(f"left out: {entry.problem}", fg="yellow", err=True)
+            click.secho(readable(f"left out: {entry.problem}"), fg="yellow", err=True)
         elif entry.profile.name == person:
             continue
         elif entry.profile.extractor != sample.provenance.extractor:
@@ -144,7 +145,7 @@ def enrolled_before(store: ProfileStore, person: str, sample: KeypointSequence) 
             try:
                 movement = store.load_movement(entry.profile.name)
             except ProfileError as error:
-                click.secho(f"left out: {error}", fg="yellow", err=True)
+                click.secho(readable(f"left out: {error}"), fg="yellow", err=True)
                 continue
             found += [Negative(sequence, f"enrolled: {entry.profile.name}", "enrolled") for sequence in movement]
     return found

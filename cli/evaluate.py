@@ -14,6 +14,7 @@ import click
 
 from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
 from poseauth.recipes import RECIPES
+from poseauth.shown_text import readable
 
 from .evaluation_page import page
 from .evaluation_report import (
@@ -30,7 +31,7 @@ from .evaluation_report import (
 )
 from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store, refuse_missing_device
 from .progress import extraction_progress
-from .reading import SOME_FAILED, read_each, readable, warn
+from .reading import SOME_FAILED, read_each, warn
 
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader

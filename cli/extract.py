@@ -11,9 +11,10 @@ from poseauth.errors import InputError, PoseAuthError, TooShortError
 from poseauth.keypoint_files import SUFFIX, write_keypoints, write_method_csv
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import caveats_of
+from poseauth.shown_text import readable
 
 from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
-from .reading import SOME_FAILED, read_each, readable, warn
+from .reading import SOME_FAILED, read_each, warn
 
 
 @click.command(
@@ -74,7 +75,7 @@ def extract(
             f"somebody in {seen:.0%}"
         )
         for caveat in caveats_of(result.provenance):
-            click.echo(f"  note: {caveat}", err=True)
+            click.echo(f"  note: {readable(caveat)}", err=True)
     reader.close()
     return SOME_FAILED if n_failed else 0
 

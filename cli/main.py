@@ -11,6 +11,7 @@ import click
 
 from poseauth import __version__
 from poseauth.errors import PoseAuthError
+from poseauth.shown_text import readable
 
 _COMMANDS = {
     "demo": "Everything below on drawn speakers, offline, in a few minutes.",
@@ -31,6 +32,10 @@ _EXAMPLE = """\b
 Example:
   poseauth enroll --person obama videos/ --impostor others/
   poseauth verify clip.mp4 --person obama"""
+
+
+_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""What click 8.2 and later raise to show the help, lines and all."""
 
 
 class _LazyGroup(click.Group):
@@ -75,18 +80,27 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         status = poseauth.main(args=arguments, prog_name="poseauth", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except PoseAuthError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
+        click.secho(readable(f"Error: {error}"), fg="red", err=True)
         sys.exit(1)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.stderr.close()  # whoever read the output has gone: nobody is left to tell
         else:
-            click.secho(f"Error: {error.filename or 'a file'}: {error.strerror or error}", fg="red", err=True)
+            told = f"Error: {error.filename or 'a file'}: {error.strerror or error}"
+            click.secho(readable(told), fg="red", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.secho("Interrupted. No profile and no keypoint file was left half-written.", err=True)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """As click shows it, in one line: what is refused may be a file's name."""
+    if isinstance(error, _HELP):
+        error.show()
+    else:
+        click.UsageError(readable(error.format_message()), getattr(error, "ctx", None)).show()

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from .reading import readable
+from poseauth.shown_text import readable
 
 NOT_KNOWN = "not known"
 """What stands in the place of a number that nobody knows."""

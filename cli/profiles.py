@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from poseauth.errors import PoseAuthError
+from poseauth.shown_text import readable
 
 from .options import home_option, open_store
 from .reading import SOME_FAILED
@@ -51,7 +52,7 @@ def list_profiles(home: Path | None, as_json: bool) -> int:
         click.echo(f"Nobody is enrolled under {store.home}.", err=True)
     for entry in entries:
         if entry.profile is None:
-            click.secho(f"{entry.folder.name}: cannot be used: {entry.problem}", fg="red")
+            click.secho(readable(f"{entry.folder.name}: cannot be used: {entry.problem}"), fg="red")
         else:
             n_own = sum(video.role == "genuine" for video in entry.profile.videos)
             click.echo(
@@ -82,7 +83,7 @@ def show(person: str, home: Path | None, as_json: bool) -> None:
     click.echo(f"  {stored.signature.sentence}")
     for video in profile.videos:
         whose = "own" if video.role == "genuine" else video.group
-        click.echo(f"  {whose}: {video.source_name}, {video.seconds:.1f} s, {video.n_windows} windows")
+        click.echo(f"  {readable(f'{whose}: {video.source_name}')}, {video.seconds:.1f} s, {video.n_windows} windows")
     click.echo(
         f"  kept in {store.folder_of(person)}: the network's weights and the keypoints of the person's own videos; "
         "no picture, no sound"

@@ -10,6 +10,7 @@ import click
 
 from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
 from poseauth.keypoints import KeypointSequence
+from poseauth.shown_text import readable
 
 from .clip_list import list_clips
 from .progress import extraction_progress
@@ -51,18 +52,6 @@ def read_each(
                 result = error
             bar.clear()
             yield clip.path, result
-
-
-def readable(text: str) -> str:
-    """Text for one line of a terminal: a file's name may hold line breaks and control codes, and forge a line."""
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape", "backslashreplace").decode() for mark in text
-    )
-
-
-def encodable(text: str) -> str:
-    """Text that can be written as UTF-8: bytes of a file's name that are no UTF-8 come out as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def warn(path: Path, error: PoseAuthError) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from poseauth.batch.row_file import CSV_SUFFIX, JSON_LINES_SUFFIX, KEY, Row, RowFile
 from poseauth.decision import Verdict
 from poseauth.report import CSV_COLUMNS, flat_row
+from poseauth.shown_text import encodable
 
 from .clip_batch import Answer
 from .clip_check import CLOSEST
-from .reading import encodable
 
 SUFFIXES = (CSV_SUFFIX, JSON_LINES_SUFFIX)
 _OURS = (*CSV_COLUMNS, KEY)

@@ -8,8 +8,7 @@ import click
 
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
-
-from .reading import readable
+from poseauth.shown_text import readable
 
 if TYPE_CHECKING:
     from person_profiles.profile import Profile, SelfTest
@@ -73,8 +72,7 @@ def describe_profile(profile: Profile) -> str:
     others = [video for video in profile.videos if video.role != "genuine"]
     people = len({video.group for video in others})
     lines = [
-        click.style(profile.name, bold=True)
-        + f": {profile.seconds_genuine:.0f} s of usable movement in {len(own)} videos, recipe {profile.recipe.name}, "
+        f": {profile.seconds_genuine:.0f} s of usable movement in {len(own)} videos, recipe {profile.recipe.name}, "
         f"seed {profile.seed}, {profile.created}",
         f"{_INDENT}compared with: "
         + (
@@ -86,9 +84,10 @@ def describe_profile(profile: Profile) -> str:
     ]
     if profile.self_test is not None:
         lines += [f"{_INDENT}{line}" for line in self_test_in_words(profile.self_test)]
-    lines += [click.style(f"{_INDENT}WEAK: {weakness}", fg="yellow") for weakness in profile.weaknesses]
-    lines += [f"{_INDENT}note: {note}" for note in profile.notes]
-    return "\n".join(lines)
+    weak = [click.style(readable(f"{_INDENT}WEAK: {weakness}"), fg="yellow") for weakness in profile.weaknesses]
+    notes = [f"{_INDENT}note: {note}" for note in profile.notes]
+    name = click.style(readable(profile.name), bold=True)
+    return name + "\n".join([*map(readable, lines), *weak, *map(readable, notes)])
 
 
 def self_test_in_words(test: SelfTest) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ import click
 
 from poseauth.batch.row_file import Row, RowFile
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import UnknownPersonError
 from poseauth.report import Verification, as_dict, flat_row
+from poseauth.shown_text import encodable, readable
 
 from .options import (
     EXTRACTOR_CHOICES,
@@ -26,11 +26,11 @@ from .options import (
     refuse_missing_device,
     whom,
 )
-from .reading import SOME_FAILED, encodable, readable
+from .reading import SOME_FAILED
 from .telling import FOOTER, describe_result, verdict_in_colour
 
 if TYPE_CHECKING:
-    from person_profiles.store import ProfileStore, Stored
+    from person_profiles.store import Stored
 
     from .clip_batch import Answer
     from .clip_report import PagePlaces
@@ -141,16 +141,18 @@ def verify(
         raise click.UsageError("say whom to hold the clips against: --person NAME, once or more, or --anyone")
     whom(track, box)  # said before anything is read
     refuse_missing_device(reader_options["device"])
-    stored = _stored(open_store(home), people, anyone=anyone)
+    from .clip_check import CheckOptions, ClipCheck, people_asked_for
+
+    store = open_store(home)
+    stored = people_asked_for(store, people, anyone=anyone)
     listed = list_with_tables(sources, recursive=recursive, path_column=path_column)
 
     from .clip_batch import ClipBatch, usual_jobs
-    from .clip_check import CheckOptions, ClipCheck
     from .clip_report import OverlayPlaces, PagePlaces
     from .progress import extraction_progress
 
     options = CheckOptions(
-        home=open_store(home).home,
+        home=store.home,
         people={name: one.files.sha256 for name, one in stored.items()},
         anyone=anyone,
         extractor=extractor,
@@ -194,21 +196,6 @@ def verify(
     return SOME_FAILED if answers.n_of[_NOT_ANALYSED] else 0
 
 
-def _stored(store: ProfileStore, people: Sequence[str], *, anyone: bool) -> dict[str, Stored]:
-    """Whom clips are held against, by name."""
-    if not anyone:
-        return {name: store.stored(name) for name in dict.fromkeys(people)}
-    from .clip_check import strong_profiles
-
-    names = [profile.name for profile in strong_profiles(store)]
-    if not names:
-        raise UnknownPersonError(
-            f"nobody is enrolled under {store.home} whose profile passed its self-test. Enrol first: poseauth enroll "
-            "--person NAME VIDEOS --impostor OTHERS"
-        )
-    return {name: store.stored(name) for name in names}
-
-
 class _Answers:
     """Says and writes each answer as it comes, and keeps what the end of the run needs."""
 
@@ -240,7 +227,7 @@ class _Answers:
         self.overview.append((answer.number, flat, answer.page))
         self._say(answer, flat)
         if self._as_json:
-            self._plain.append(plain or {**row, "known_from": self._known_from(answer, flat)})
+            self._plain.append(plain or {**row, "known_from": self._known_from(answer)})
         return row
 
     @property
@@ -271,7 +258,7 @@ class _Answers:
             if not self._as_json:
                 verdict = verdict_in_colour(flat["verdict"])
                 click.echo(readable(f"{flat['source']}: ") + verdict + readable(f" ({flat['person']}), known from "
-                           f"{self._known_from(answer, flat)}"))  # fmt: skip
+                           f"{self._known_from(answer)}"))  # fmt: skip
         elif not self._as_json:
             click.echo(describe_result(answer.result))
         elif answer.result.verdict is None:
@@ -279,7 +266,7 @@ class _Answers:
         if answer.page is not None and answer.result is not None:
             click.echo(f"page of {encodable(answer.clip.path.name)!r}: {encodable(str(answer.page))}", err=True)
 
-    def _known_from(self, answer: Answer, flat: Mapping[str, str]) -> str:
+    def _known_from(self, answer: Answer) -> str:
         if answer.like is not None and answer.like.path != answer.clip.path:
             return f"{encodable(str(answer.like.path))}, which holds the same"
         return str(self._output or "this run")

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from keypoint_extractors.video import VideoInfo
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.keypoints import Coverage
+from poseauth.shown_text import readable
 
 MAX_TEXT = 2000
 """Characters of a reason that are passed on."""
@@ -85,7 +86,7 @@ def closing_words(content: bytes, info: VideoInfo, n_pictures: int, limits: Vide
     n_decoded = _whole(plain, "n_decoded", n_kept, limits.frames + 1)  # the one beyond the limit counts
     if broke_off is not None and not isinstance(broke_off, str):
         raise ValueError(f"broke_off is {_shown(broke_off)}")
-    return Coverage(info.n_promised, n_decoded, n_kept, None if broke_off is None else _printable(broke_off))
+    return Coverage(info.n_promised, n_decoded, n_kept, None if broke_off is None else readable(broke_off[:MAX_TEXT]))
 
 
 def reason_given(content: bytes, path: Path) -> str:
@@ -106,13 +107,7 @@ def reason_given(content: bytes, path: Path) -> str:
     text = _entries(content, frozenset(("error",)))["error"]
     if not isinstance(text, str):
         raise ValueError(f"error is {_shown(text)}")
-    return _printable(text.removeprefix(f"{path}: "))
-
-
-def _printable(text: str) -> str:
-    """The beginning of a text, all that is no plain character escaped."""
-    marks = text[:MAX_TEXT]
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in marks)
+    return readable(text.removeprefix(f"{path}: ")[:MAX_TEXT])
 
 
 def _entries(content: bytes, names: frozenset[str]) -> dict[str, Any]:

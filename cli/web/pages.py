@@ -17,10 +17,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from poseauth import __version__
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, SCOPE
+from poseauth.shown_text import readable
 
 from .. import page
 from ..page import counted
-from ..reading import readable
 from .jobs import Job, Jobs, Kind, State
 from .runner import Runner
 from .settings import Settings

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from poseauth.errors import EnrolmentError, PoseAuthError, UnknownPersonError, reason
+from poseauth.errors import EnrolmentError, PoseAuthError, reason
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
 from poseauth.report import Verification, in_words, sentence
 
-from ..clip_check import CLOSEST, CheckOptions, ClipCheck, ClipToCheck, strong_profiles
+from ..clip_check import CLOSEST, CheckOptions, ClipCheck, ClipToCheck, people_asked_for
 from ..enrolling import LearningOptions, check_name, learn_and_keep
 from ..options import open_reader, open_store
 from ..reading import read_each
@@ -38,6 +38,7 @@ _IN_THE_BROWSER = {
     "Enrol again with --impostor": "Enrol again with videos of other people",
     "with --impostor": "under “Other people”",
     ", enrol again, or accept the doubt with --any-extractor": ", or enrol again",
+    "Enrol first: poseauth enroll --person NAME VIDEOS --impostor OTHERS": "Enrol somebody first",
     "Add --overwrite to learn them anew, or remove them first": "Choose another name, or have them removed first",
 }
 """What the messages of the command line come to on the page."""
@@ -127,7 +128,8 @@ class Work:
 
     def __init__(self, options: WorkOptions) -> None:
         self._options = options
-        self._check: tuple[CheckOptions, State, ClipCheck] | None = None
+        self._check: tuple[str, State, CheckOptions, ClipCheck] | None = None
+        """The last one, whom it is for, and what the profiles were like."""
 
     def __call__(self, task: ClipTask | EnrolmentTask, tell: Tell) -> Answer:
         """What the task came to.
@@ -143,32 +145,32 @@ class Work:
             return self._clip(task, tell) if isinstance(task, ClipTask) else self._enrolment(task, tell)
         except PoseAuthError as error:
             files = (task.file,) if isinstance(task, ClipTask) else (*task.own, *task.others)
-            raise type(error)(for_the_page(str(error), files)) from error
+            message = str(error).replace(f" under {self._options.home}", "")
+            raise type(error)(for_the_page(message, files)) from error
 
     def _clip(self, task: ClipTask, tell: Tell) -> Answer:
-        check = self._check_for(task.person)
-        key = check[0].key(task.sha256, task.person or CLOSEST, None)
+        options, check = self._check_for(task.person)
+        key = options.key(task.sha256, task.person or CLOSEST, None)
         about = task.person or CLOSEST
         clip = ClipToCheck(0, task.file.path, task.sha256, {about: key}, {about: task.page}, name=task.file.name)
-        return _answer(check[1](clip, lambda told: tell(_stage(told)))[about], task)
+        return _answer(check(clip, lambda told: tell(_stage(told)))[about], task)
 
     def _check_for(self, person: str) -> tuple[CheckOptions, ClipCheck]:
-        store, state = open_store(self._options.home), home_state(self._options.home)
-        names = [person] if person else [profile.name for profile in strong_profiles(store)]
-        if not names:
-            raise UnknownPersonError("nobody is enrolled whose profile passed its self-test. Enrol somebody first")
-        stored = {name: store.stored(name) for name in names}
-        options = CheckOptions(
-            home=self._options.home,
-            people={name: one.files.sha256 for name, one in stored.items()},
-            anyone=not person,
-            reader=self._options.reader,
-        )
-        if self._check is None or self._check[:2] != (options, state):
+        # Before the profiles: what changes while they are read is read again for the next clip.
+        state = home_state(self._options.home)
+        if self._check is None or self._check[:2] != (person, state):
+            stored = people_asked_for(open_store(self._options.home), [person], anyone=not person)
+            options = CheckOptions(
+                home=self._options.home,
+                people={name: one.files.sha256 for name, one in stored.items()},
+                anyone=not person,
+                reader=self._options.reader,
+            )
+            check = ClipCheck(options, stored)
             if self._check is not None:
-                self._check[2].close()
-            self._check = options, state, ClipCheck(options, stored)
-        return options, self._check[2]
+                self._check[-1].close()
+            self._check = person, state, options, check
+        return self._check[2:]
 
     def _enrolment(self, task: EnrolmentTask, tell: Tell) -> Answer:
         from person_profiles.enrolment import Negative

@@ -7,9 +7,12 @@ import json
 import sys
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 
+from cli import main as main_module
+from cli.telling import describe_profile
 from keypoint_extractors import sources
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from person_profiles.profile_files import DIGESTED, DIGESTS_FILE, digests_of
@@ -552,3 +555,48 @@ def test_a_picture_is_not_analysed_and_its_windows_are_counted(poseauth, home, s
     assert (result["n_windows_still"], result["n_windows_repeated"]) == (10, 0)
     (reason,) = result["reasons"]
     assert "nobody moves in any of 10 windows: a still picture or a frozen video? Try a clip in which Ada" in reason
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\nError: all is well"
+
+
+def assert_no_control_codes(text):
+    assert [mark for mark in text if not mark.isprintable() and mark != "\n"] == []
+    assert "\nError: all is well" not in text
+
+
+def test_an_error_that_ends_the_command_cannot_drive_the_terminal(poseauth, speeches, home, tmp_path):
+    not_there = tmp_path / HOSTILE
+    refused = [
+        (1, "verify", speeches / "test-ada.npz", "--person", HOSTILE, "--home", home),
+        (1, "profiles", "show", "Ada", "--home", not_there),
+        (2, "verify", "x.mp4", "--person", "Ada", "--report", f"{HOSTILE}.pdf", "--home", home),
+        (2, "verify", "x.mp4", f"--{HOSTILE}"),
+        (2, f"verify{HOSTILE}"),
+    ]
+    for status, *arguments in refused:
+        code, out, err = poseauth(*arguments)
+        assert (code, "Error: " in err) == (status, True), err
+        assert_no_control_codes(out + err)
+
+
+def test_an_error_of_the_system_names_its_file_without_its_control_codes(poseauth, monkeypatch):
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied", HOSTILE)
+
+    monkeypatch.setattr(main_module.poseauth, "main", fail)
+    code, _, err = poseauth("doctor")
+    assert (code, err.startswith("Error: \\x1b]0;owned")) == (1, True)
+    assert_no_control_codes(err)
+
+
+def test_what_a_profile_holds_cannot_drive_the_terminal(home):
+    ada = ProfileStore(home).load("Ada")
+    told = click.unstyle(describe_profile(replace(ada, created=HOSTILE, weaknesses=(HOSTILE,), notes=(HOSTILE,))))
+    assert_no_control_codes(told)
+    assert told.count("all is well") == 3
+
+
+def test_no_arguments_are_answered_with_the_help_line_by_line(poseauth):
+    _, out, err = poseauth()
+    assert "\nCommands:\n" in out + err

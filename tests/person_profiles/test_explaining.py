@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from person_profiles.explaining import compare_clip, explain_clip
+from person_profiles import explaining
+from person_profiles.explaining import OwnVideos, clip_windows, own_windows
+from person_profiles.learnable import learnable_windows
 from person_profiles.verification import load_scorer, score_clip, undecided_votes, window_votes
+from poseauth.comparison import compare
 from poseauth.errors import TooShortError
 from tests.person_profiles.conftest import frozen
 
@@ -16,6 +19,15 @@ from tests.person_profiles.conftest import frozen
 @pytest.fixture(scope="module")
 def scorer(ada):
     return load_scorer(ada)
+
+
+def explain_clip(sequence, movement, profile, scorer):
+    own = own_windows(movement, profile)
+    return explaining.explain_clip(clip_windows(sequence, profile), own, profile, scorer)
+
+
+def compare_clip(sequence, movement, profile):
+    return compare(clip_windows(sequence, profile), own_windows(movement, profile))
 
 
 def test_the_scores_explained_are_the_votes_of_the_clip(ada, scorer, movement, speech):
@@ -72,6 +84,23 @@ def test_too_few_or_too_short_own_videos_are_no_comparison(ada, movement, speech
         compare_clip(speech("unknown"), movement, ada)
     with pytest.raises(TooShortError, match="1 of the person's own videos"):
         compare_clip(speech("unknown"), movement[:1], ada)
+
+
+def test_a_persons_own_videos_are_cut_once_and_not_before_they_are_asked_for(ada, movement):
+    class Files:
+        n_read = 0
+
+        def movement(self):
+            self.n_read += 1
+            return movement
+
+    files = Files()
+    own = OwnVideos(ada, files)
+    assert files.n_read == 0
+    assert own.windows is own.windows
+    assert files.n_read == 1
+    for found, video in zip(own.windows, movement, strict=True):
+        np.testing.assert_array_equal(found.keypoints, learnable_windows(video, ada.windows).windows.keypoints)
 
 
 def test_between_the_undecided_votes_a_clip_is_undecided_and_beyond_them_not(ada):

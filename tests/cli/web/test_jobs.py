@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import stat
 import threading
@@ -14,8 +16,9 @@ import pytest
 from cli.web import jobs
 from cli.web.jobs import Answer, Jobs, QueueFullError, State
 from cli.web.runner import Runner
-from cli.web.work import EnrolmentTask, NamedFile, Work, WorkOptions, for_the_page, group_of
-from poseauth.errors import EnrolmentError, WeakProfileError
+from cli.web.work import ClipTask, EnrolmentTask, NamedFile, Work, WorkOptions, for_the_page, group_of
+from person_profiles.store import ProfileStore, folder_name
+from poseauth.errors import EnrolmentError, UnknownPersonError, WeakProfileError
 from poseauth.recipes import RECIPES
 from tests.cli.web.fake_work import FakeWork
 
@@ -372,3 +375,28 @@ def test_who_cannot_be_told_apart_is_refused_in_the_words_of_the_page(server, sp
     (server.settings.data / "x").mkdir(parents=True)
     with pytest.raises(EnrolmentError, match=r"none of the videos of the person can be used: gone\.npz: "):
         enrol(server, server.settings.data, ["x/gone"], [])
+
+
+def test_profiles_are_read_again_only_after_one_has_changed(server, speeches, monkeypatch):
+    read = []
+    stored = ProfileStore.stored
+    monkeypatch.setattr(ProfileStore, "stored", lambda store, name: read.append(name) or stored(store, name))
+    home, path = server.settings.home, speeches / "test-ada.npz"
+    work = Work(WorkOptions(home, "auto", server.settings.reader, RECIPES["default"]))
+
+    def ask(person):
+        page = server.settings.data / "report.html"
+        return work(ClipTask(NamedFile(path, path.name), "0" * 64, person, page), lambda stage: None)
+
+    first = ask("Ada")
+    assert ask("Ada") == first
+    assert read == ["Ada"]
+    profile = home / folder_name("Ada") / "profile.json"
+    os.utime(profile, ns=(0, 0))
+    assert ask("Ada") == first
+    assert read == ["Ada", "Ada"]
+    shutil.rmtree(profile.parent)
+    for person, told in (("Ada", "nobody is enrolled."), ("", "nobody is enrolled whose profile passed")):
+        with pytest.raises(UnknownPersonError, match=re.escape(told)) as refused:
+            ask(person)
+        assert str(home) not in str(refused.value)

@@ -1,0 +1,13 @@
+"""How text that nobody checked is shown and written: a file's name, what a decoder says, what a profile holds."""
+
+from __future__ import annotations
+
+
+def readable(text: str) -> str:
+    """Text for one line of a terminal: a file's name may hold line breaks and control codes, and forge a line."""
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
+
+
+def encodable(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a file's name that are no UTF-8 come out as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,18 @@
+"""Text that nobody checked: one line of printable marks, and what UTF-8 can hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from poseauth.shown_text import encodable, readable
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r", "\t", "\x07", "\x1b", "\x9b", "\u2028", "\u202e", "\udcff"])
+def test_what_is_not_printable_comes_out_as_its_escape(mark):
+    shown = readable(f"Ré{mark}名")
+    assert shown.isprintable()
+    assert shown == f"Ré{mark.encode('unicode_escape').decode()}名"
+
+
+def test_what_utf_8_cannot_hold_comes_out_as_its_escape_and_all_else_stays():
+    assert encodable("clip\udcff\n名.mp4") == "clip\\udcff\n名.mp4"
