@@ -331,8 +331,38 @@ def folder(bench: Bench) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def clips_at_a_time(bench: Bench) -> Iterator[Row]:
+    """`verify` of many clips in one run, one or several at a time, against a command a clip."""
+    home = profile_home(bench, by_mediapipe=True)
+    clips = [str(bench.clip(f"many{i}", 8.0, speaker=i % len(STYLES))) for i in range(6 if bench.quick else 32)]
+    options = ("--person", "speaker", "--home", str(home), "--no-cache")
+    cores = usable_cores()
+    alone, one, several = (
+        statistics.median(seconds)
+        for seconds in zip(
+            *(
+                (
+                    sum(command(bench, "verify", clip, *options) for clip in clips),
+                    command(bench, "verify", *clips, *options, "--jobs", "1"),
+                    command(bench, "verify", *clips, *options, "--jobs", str(cores)),
+                )
+                for _ in range(bench.repeats)
+            ),
+            strict=True,
+        )
+    )
+    named = f"verify, {len(clips)} clips of 8 s, MediaPipe"
+    yield bench.row(
+        f"{named}, --jobs 1", "a command a clip", alone / one, "above 1", f"{one:.1f} against {alone:.1f} s"
+    )
+    yield bench.row(
+        f"{named}, --jobs {cores}", "--jobs 1, which has all cores too", one / several, "not below 1",
+        f"{several:.1f} against {one:.1f} s",
+    )  # fmt: skip
+
+
 WORK: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    work.__name__: work for work in (yolo, mediapipe, enrolment, verification, memory, folder)
+    work.__name__: work for work in (yolo, mediapipe, enrolment, verification, memory, folder, clips_at_a_time)
 }
 
 
