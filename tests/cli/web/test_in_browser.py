@@ -83,7 +83,10 @@ def quick(tmp_path, home):
 
 @pytest.fixture
 def open_page(chromium):
-    """Opens a page of a server with its token, and sees to it that the browser has nothing to complain about."""
+    """Opens a page of a server with its token, and sees to it that the browser has nothing to complain about.
+
+    Named after the server in a test, so that pages are closed before their server is: an open one asks again and again.
+    """
     contexts, complaints = [], []
 
     def open_(base, path="/", **options):
@@ -219,7 +222,7 @@ def test_a_person_is_enrolled_from_real_videos_and_a_real_clip_is_judged(open_pa
     page.wait_for_url("**/clip/00/clip5.mp4#t=*")
 
 
-def test_progress_changes_and_a_reload_in_the_middle_loses_nothing(open_page, quick, eventually):
+def test_progress_changes_and_a_reload_in_the_middle_loses_nothing(quick, open_page, eventually):
     base, _ = quick
     page = open_page(base)
     choose(page, "steps.mp4")
@@ -234,7 +237,7 @@ def test_progress_changes_and_a_reload_in_the_middle_loses_nothing(open_page, qu
     expect(answer_of(page, "steps.mp4")).to_contain_text("authentic", timeout=AT_LEISURE_MS)
 
 
-def test_what_is_too_large_is_refused_before_and_after_it_is_sent(open_page, quick):
+def test_what_is_too_large_is_refused_before_and_after_it_is_sent(quick, open_page):
     base, jobs = quick
     page = open_page(base)
     choose(page, "large.mp4", b"x" * (MOST_BYTES + 200_000))
@@ -254,7 +257,7 @@ def test_what_is_too_large_is_refused_before_and_after_it_is_sent(open_page, qui
     assert jobs.in_order() == []
 
 
-def test_a_clip_is_cancelled_and_one_is_deleted(open_page, quick):
+def test_a_clip_is_cancelled_and_one_is_deleted(quick, open_page):
     base, jobs = quick
     page = open_page(base)
     page.set_input_files("#clip", [{"name": name, "mimeType": "", "buffer": b"1"} for name in ("slow.mp4", "b.mp4")])
@@ -270,7 +273,7 @@ def test_a_clip_is_cancelled_and_one_is_deleted(open_page, quick):
     assert [job.title for job in jobs.in_order()] == ["slow.mp4"]
 
 
-def test_the_keyboard_suffices_and_keeps_its_place_while_the_page_changes(open_page, quick, eventually):
+def test_the_keyboard_suffices_and_keeps_its_place_while_the_page_changes(quick, open_page, eventually):
     base, jobs = quick
     page = open_page(base)
     focused = lambda: page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")  # noqa: E731
@@ -304,7 +307,7 @@ def test_the_keyboard_suffices_and_keeps_its_place_while_the_page_changes(open_p
     expect(page.locator("#history ~ .empty")).to_have_text("None yet.")
 
 
-def test_without_a_script_everything_still_works(open_page, quick):
+def test_without_a_script_everything_still_works(quick, open_page):
     base, _ = quick
     page = open_page(base, java_script_enabled=False)
     choose(page, "steps.mp4")
@@ -326,7 +329,7 @@ def test_a_stranger_reads_how_to_get_in(chromium, quick):
     context.close()
 
 
-def test_a_clip_plays_where_the_report_links_it(open_page, quick, tmp_path, eventually):
+def test_a_clip_plays_where_the_report_links_it(quick, open_page, tmp_path, eventually):
     base, jobs = quick
     film = render_video(speak(STYLES[0], duration_s=3, seed=5), tmp_path / "film.webm", width=320, height=180)
     page = open_page(base)
@@ -351,7 +354,7 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1000])
-def test_dark_and_light_wide_and_narrow_can_be_read(open_page, quick, scheme, width):
+def test_dark_and_light_wide_and_narrow_can_be_read(quick, open_page, scheme, width):
     base, _ = quick
     page = open_page(base, color_scheme=scheme, viewport={"width": width, "height": 800})
     choose(page, f"{'a-long-name-without-a-break' * 6}.mp4")
@@ -371,7 +374,7 @@ def test_dark_and_light_wide_and_narrow_can_be_read(open_page, quick, scheme, wi
     open_page.complaints.clear()  # the browser tells of a status 404
 
 
-def test_a_screen_reader_finds_names_for_all_there_is_to_do(open_page, quick):
+def test_a_screen_reader_finds_names_for_all_there_is_to_do(quick, open_page):
     base, _ = quick
     page = open_page(base)
     page.set_input_files("#clip", [{"name": name, "mimeType": "", "buffer": b"1"} for name in ("a.mp4", "slow.mp4")])
