@@ -21,6 +21,8 @@ PoseAuthError
 ├── EnrolmentError              the given videos cannot make a profile
 │   ├── WeakProfileError        the person cannot be told from others, or nobody knows whether they can
 │   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
+├── StudyError                  the labelled clips, or a preset, cannot make a comparison of detectors
+│   └── StudyMissingError       a package of the extra [study] is not there
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -130,6 +132,14 @@ class WeakProfileError(EnrolmentError):
 
 class TrialOverlapError(EnrolmentError):
     """A test clip and an enrolled one are the same recording, or of the same session: figures from it would flatter."""
+
+
+class StudyError(PoseAuthError):
+    """The labelled clips or a preset cannot make a comparison of detectors."""
+
+
+class StudyMissingError(StudyError):
+    """A package of the extra [study] is not there."""
 
 
 class StorageError(PoseAuthError):
