@@ -11,12 +11,12 @@ import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Int64Array
 from poseauth.face_crop_files import FaceCropOptions, read_face_crops
-from poseauth.features import FEATURES
-from poseauth.keypoints import L_EAR, L_EYE, NOSE, R_EAR, R_EYE
-from poseauth.study.clips import StudyClip, windows_of_length
-from poseauth.study.presets import FaceNetwork, PoseNetwork
+from poseauth.study.clips import StudyClip, cut_movement
+from poseauth.study.pose_features import encode
+from poseauth.study.presets import FaceNetwork, PoseNetwork, PoseProfile, WindowClassifier
 
-_FACE_KEYPOINTS = [NOSE, R_EYE, L_EYE, R_EAR, L_EAR]
+_MOST_IN_MEMORY_BYTES = 1 << 30
+"""Faces of more than this are read from their files in every epoch."""
 
 
 class Examples(Protocol):
@@ -41,19 +41,19 @@ class Examples(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Movements:
-    """Windows of movement as features: each [shape=(L, F)], float32."""
+class InMemory:
+    """Examples as arrays: features of windows, each [shape=(L, F)], or of a clip's faces, each [shape=(n, ..., D)]."""
 
-    features: Sequence[Float32Array]
+    arrays: Sequence[np.ndarray[Any, Any]]
     is_authentic: BoolArray
     clip: Int64Array
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.arrays)
 
-    def array(self, number: int) -> Float32Array:
-        """The features of a window: [shape=(L, F)], float32."""
-        return self.features[number]
+    def array(self, number: int) -> np.ndarray[Any, Any]:
+        """One example."""
+        return self.arrays[number]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Faces:
     Attributes
     ----------
     files : sequence of Path
-        A clip's crops, for each example.
+        The crops of each example's clip.
     frame : np.ndarray [shape=(N,)], int64
         The one frame of the file that is the example; -1: all of them.
     options : FaceCropOptions
@@ -87,6 +87,56 @@ class Faces:
         return np.ascontiguousarray(chosen.transpose(0, 3, 1, 2))
 
 
+def movement_examples(clips: Sequence[StudyClip], sides: Sequence[str], model: PoseNetwork) -> InMemory:
+    """The windows of all clips on some sides, as a pose network is shown them."""
+    chosen = _on(clips, sides)
+    windows = [(number, window) for number in chosen for window in cut_clip(clips[number], model)]
+    owners = np.array([number for number, _ in windows], np.int64)
+    arrays = [encode(window[None], model)[0] for _, window in windows]
+    return InMemory(arrays, _labels(clips, owners), owners)
+
+
+def cut_clip(clip: StudyClip, model: PoseNetwork | WindowClassifier | PoseProfile) -> list[Float32Array]:
+    """The windows of a clip that a model of the pose family asks for, each [shape=(L, 12, 2)], in pixels."""
+    shortest = model.shortest_frames if isinstance(model, PoseNetwork) else None
+    # Of windows of varying length the content alone decides where they are cut.
+    return cut_movement(clip.sequence, model.window_frames, shortest, seed=int(clip.clip.digest[:8], 16))
+
+
+def face_examples(
+    clips: Sequence[StudyClip], sides: Sequence[str], model: FaceNetwork, *, by_frame: bool
+) -> InMemory | Faces:
+    """The faces of all clips on some sides: in memory where they are few, else read from their files."""
+    options = crop_options(model)
+    chosen = [number for number in _on(clips, sides) if options in clips[number].faces]
+    counts = [len(read_face_crops(clips[number].faces[options], options)) if by_frame else 1 for number in chosen]
+    owners = np.repeat(np.array(chosen, np.int64), counts)
+    frames = np.concatenate([np.arange(count) if by_frame else [-1] for count in counts] or [[]]).astype(np.int64)
+    faces = Faces(
+        [clips[number].faces[options] for number in owners], frames, options, _labels(clips, owners), owners
+    )
+    n_bytes = len(chosen) * options.n_frames * options.size_px**2 * 3
+    if n_bytes > _MOST_IN_MEMORY_BYTES:
+        return faces
+    of_clip = {
+        number: Faces([clips[number].faces[options]], np.array([-1]), options, np.array([True]), np.array([0])).array(0)
+        for number in chosen
+    }
+    arrays = [
+        of_clip[int(owner)] if frame < 0 else of_clip[int(owner)][frame : frame + 1]
+        for owner, frame in zip(owners, frames, strict=True)
+    ]
+    return InMemory(arrays, faces.is_authentic, owners)
+
+
 def crop_options(model: FaceNetwork) -> FaceCropOptions:
     """The crops that a face network asks for."""
     return FaceCropOptions(model.n_frames, model.size_px, model.margin, model.frames)
+
+
+def _on(clips: Sequence[StudyClip], sides: Sequence[str]) -> list[int]:
+    return [number for number, clip in enumerate(clips) if clip.side in sides]
+
+
+def _labels(clips: Sequence[StudyClip], owners: Int64Array) -> BoolArray:
+    return np.array([clips[number].is_authentic for number in owners], bool)

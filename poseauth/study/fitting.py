@@ -272,8 +272,6 @@ def _loader(
         generator=order,
         num_workers=n_workers,
         collate_fn=_together,
-        # Batch normalisation has no spread over a single example; another one is left over in every epoch.
-        drop_last=order is not None and len(examples) > batch and len(examples) % batch == 1,
         persistent_workers=n_workers > 0,
     )
 
