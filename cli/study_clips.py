@@ -71,9 +71,7 @@ def _in_folder(folder: Path) -> list[NamedClip]:
         for path in paths:
             # A folder in fake/ says how its clips were made.
             attack = path.relative_to(folder / label).parts[0] if path.parent != folder / label else ""
-            found.append(
-                NamedClip(path, str(path.relative_to(folder)), label, attack=attack if label == FAKE else "")
-            )
+            found.append(NamedClip(path, str(path.relative_to(folder)), label, attack=attack if label == FAKE else ""))
     return found
 
 

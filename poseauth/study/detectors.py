@@ -5,23 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
-from poseauth.arrays import BoolArray, Float64Array, Int64Array
+from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from poseauth.calibration import ScoreLine, fit_line
 from poseauth.errors import StudyError
+from poseauth.keypoints import N_KEYPOINTS
+from poseauth.study.building import Parameters, build_network, count_parameters, fit_preset
 from poseauth.study.clips import StudyClip
-from poseauth.study.examples import Examples, InMemory, face_examples, movement_examples
+from poseauth.study.examples import Examples, InMemory, cut_clip, face_examples, movement_examples
 from poseauth.study.face_networks import FaceClassifier
-from poseauth.study.fitting import StudyEpoch, logits_of, ms_a_clip, teach, write_weights
+from poseauth.study.fitting import StudyEpoch, logits_of, median_ms, ms_a_clip, teach
 from poseauth.study.frozen_features import HeadOnFeatures, features_once
-from poseauth.study.pose_networks import PoseClassifier
-from poseauth.study.presets import FaceNetwork, PoseNetwork, Preset
+from poseauth.study.presets import FaceNetwork, PoseNetwork, PoseProfile, Preset, WindowClassifier
+from poseauth.study.profile_scorer import recipe_of
 from poseauth.study.splitting import SIDES, TEST, TRAIN, VALIDATION
-from poseauth.windows import FPS
+from poseauth.study.weight_files import write_weights
+from poseauth.windows import FPS, WindowOptions, cut_windows
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from poseauth.study.building import Fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +76,8 @@ class Taught:
         By validation; None for what is fitted at once.
     seconds : float
         Wall time of teaching.
-    n_parameters, n_taught_parameters : int
-        Of all, and those that are not frozen.
+    parameters : Parameters
+        How many numbers the model has.
     weights_bytes : int
         Of the file of the weights.
     ms_a_clip : float or None
@@ -80,8 +89,7 @@ class Taught:
     best_loss_epoch: int | None
     best_accuracy_epoch: int | None
     seconds: float
-    n_parameters: int
-    n_taught_parameters: int
+    parameters: Parameters
     weights_bytes: int
     ms_a_clip: float | None
 
@@ -125,7 +133,7 @@ def teach_preset(
     """
     if isinstance(preset.model, FaceNetwork | PoseNetwork):
         return _network(preset, clips, seed, device, pretrained, n_workers, weights, on_epoch)
-    return _fitted(preset.model, clips, seed, device, weights)
+    return _fitted(preset, clips, seed, device, weights)
 
 
 def _network(
@@ -140,9 +148,7 @@ def _network(
 ) -> Taught:
     assert preset.training is not None
     batch = preset.training.batch
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # the first weights
-        network = _built(preset.model, pretrained)
+    network = build_network(preset, seed=seed, pretrained=pretrained)
     started = time.perf_counter()
     examples = {side: _examples_of(preset.model, clips, side) for side in SIDES}
     for side in (TRAIN, VALIDATION):
@@ -172,24 +178,100 @@ def _network(
         by_logit=preset.family == "appearance",
     )
     asked = _examples_of(preset.model, clips, TEST)
-    parameters = list(network.parameters())
+    parameters = count_parameters(network)
     return Taught(
         answers,
         taught.curve,
         taught.best_loss_epoch,
         taught.best_accuracy_epoch,
         prepared_s + taught.seconds,
-        sum(weight.numel() for weight in parameters),
-        sum(weight.numel() for weight in parameters if weight.requires_grad),
+        parameters,
         write_weights(network, weights),
         ms_a_clip(network, asked, asked.clip, device=device),
     )
 
 
-def _built(model: FaceNetwork | PoseNetwork, pretrained: bool) -> FaceClassifier | PoseClassifier:
-    if isinstance(model, FaceNetwork):
-        return FaceClassifier(model, pretrained=pretrained)
-    return PoseClassifier(model)
+def _fitted(preset: Preset, clips: Sequence[StudyClip], seed: int, device: str, weights: Path) -> Taught:
+    """What is fitted at once, on windows in pixels."""
+    model = preset.model
+    assert isinstance(model, WindowClassifier | PoseProfile)
+    started = time.perf_counter()
+    cut = {side: _windows_of(model, clips, side) for side in SIDES}
+    for side in (TRAIN, VALIDATION):
+        _check_side(preset, side, cut[side].is_authentic)
+    train = cut[TRAIN]
+    fitted = fit_preset(preset, train.windows, train.is_authentic, seed=seed, device=device)
+    seconds = time.perf_counter() - started
+    scores = {side: fitted.score(one.windows) for side, one in cut.items()}
+    if not fitted.gives_log_odds:
+        line = _line_of(preset, scores[VALIDATION], cut[VALIDATION])
+        scores = {side: line(values) for side, values in scores.items()}
+    answers = Answers(
+        np.concatenate([cut[side].clip for side in SIDES]),
+        np.concatenate([cut[side].is_authentic for side in SIDES]),
+        np.concatenate([scores[side] for side in SIDES]),
+        # A line was put through clips' mean scores.
+        by_logit=not fitted.gives_log_odds,
+    )
+    test = cut[TEST]
+    return Taught(
+        answers,
+        (),
+        None,
+        None,
+        seconds,
+        count_parameters(fitted),
+        write_weights(fitted, weights),
+        _ms_a_clip(fitted, test),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _CutWindows:
+    """Windows in pixels [shape=(N, L, 12, 2)] with their clips and labels."""
+
+    windows: Float32Array
+    clip: Int64Array
+    is_authentic: BoolArray
+
+
+def _windows_of(model: WindowClassifier | PoseProfile, clips: Sequence[StudyClip], side: str) -> _CutWindows:
+    found = []
+    for number, clip in enumerate(clips):
+        if clip.side != side:
+            continue
+        if side == TRAIN and isinstance(model, PoseProfile):
+            # An enrolment learns from windows that overlap.
+            stride = recipe_of(model).training.stride_frames
+            windows = list(cut_windows(clip.sequence, WindowOptions(stride_frames=stride)).keypoints)
+        else:
+            windows = cut_clip(clip, model)
+        found += [(number, window) for window in windows]
+    owners = np.array([number for number, _ in found], np.int64)
+    stacked = (
+        np.stack([window for _, window in found])
+        if found
+        else np.zeros((0, model.window_frames, N_KEYPOINTS, 2), np.float32)
+    )
+    return _CutWindows(stacked, owners, np.array([clips[number].is_authentic for number in owners], bool))
+
+
+def _ms_a_clip(fitted: Fitted, test: _CutWindows) -> float | None:
+    of_clips = [test.windows[test.clip == number] for number in np.unique(test.clip)]
+    return median_ms([partial(fitted.score, windows) for windows in of_clips])
+
+
+def _line_of(preset: Preset, scores: Float64Array, validation: _CutWindows) -> ScoreLine:
+    """From scores on a scale of their own to log odds, by the mean scores of validation clips."""
+    numbers = np.unique(validation.clip)
+    means = np.array([scores[validation.clip == number].mean() for number in numbers])
+    labels = np.array([validation.is_authentic[validation.clip == number][0] for number in numbers])
+    if labels.all() or not labels.any():
+        raise StudyError(
+            f"{preset.name} gives no probabilities, and its scores are set on a scale by validation clips: "
+            f"{int(labels.sum())} real and {int((~labels).sum())} fake ones have windows, one of each is needed"
+        )
+    return fit_line(means, labels, [np.array([row]) for row in range(len(numbers))])
 
 
 def _examples_of(model: FaceNetwork | PoseNetwork, clips: Sequence[StudyClip], side: str) -> Examples:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,27 +172,27 @@ def ms_a_clip(network: nn.Module, examples: Examples, clips: Int64Array, *, devi
     clips : np.ndarray [shape=(N,)], int64
         Clip of every example.
     """
-    spent: list[float] = []
+    dataset = _AsDataset(examples)
+
+    def asked(clip: int) -> Callable[[], object]:
+        inputs, n_frames, _ = _together([dataset[int(row)] for row in np.flatnonzero(clips == clip)])
+        # Bringing the answer back waits for the device.
+        return lambda: network(inputs.to(device), n_frames.to(device)).cpu()
+
     with torch.inference_mode():
-        for clip in np.unique(clips)[:_MAX_TIMED]:
-            inputs, n_frames, _ = _together([_AsDataset(examples)[int(row)] for row in np.flatnonzero(clips == clip)])
-            if not spent:  # the first call sets things up
-                network(inputs.to(device), n_frames.to(device))
-            _wait(device)
-            started = time.perf_counter()
-            network(inputs.to(device), n_frames.to(device)).cpu()
-            spent.append(1000 * (time.perf_counter() - started))
+        return median_ms([asked(int(clip)) for clip in np.unique(clips)[:_MAX_TIMED]])
+
+
+def median_ms(calls: Sequence[Callable[[], object]]) -> float | None:
+    """Median milliseconds of some calls, the first of which is made once more beforehand; None where there is none."""
+    spent = []
+    for number, call in enumerate(calls[:_MAX_TIMED]):
+        if number == 0:  # the first call sets things up
+            call()
+        started = time.perf_counter()
+        call()
+        spent.append(1000 * (time.perf_counter() - started))
     return float(np.median(spent)) if spent else None
-
-
-def write_weights(network: nn.Module, path: Path) -> int:
-    """Write the weights as safetensors; gives the bytes on disk."""
-    from safetensors.torch import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    save_file(state, path)
-    return path.stat().st_size
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -261,9 +260,7 @@ def _set_rate(optimiser: torch.optim.Optimizer, told: Optimiser, epoch: int) -> 
         group["lr"] = told.rate * 0.5**halvings
 
 
-def _loader(
-    examples: Examples, batch: int, n_workers: int, *, order: torch.Generator | None = None
-) -> DataLoader[Any]:
+def _loader(examples: Examples, batch: int, n_workers: int, *, order: torch.Generator | None = None) -> DataLoader[Any]:
     """Batches; shuffled by `order` for a training."""
     return DataLoader(
         _AsDataset(examples),
@@ -283,8 +280,3 @@ def _together(rows: Sequence[tuple[torch.Tensor, int, float]]) -> tuple[torch.Te
     for place, array in zip(inputs, arrays, strict=True):
         place[: len(array)] = array
     return inputs, torch.tensor(lengths, dtype=torch.int64), torch.tensor(labels, dtype=torch.float32)
-
-
-def _wait(device: torch.device | str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)

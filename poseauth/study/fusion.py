@@ -53,7 +53,8 @@ class Fused:
     n_validation, n_test : int
         Clips with both scores.
     measures : mapping of str to Measures or None
-        By "pose", "appearance" and "fusion"; of the calibrated probabilities at even odds. None where `reason` is given.
+        By "pose", "appearance" and "fusion", of the calibrated probabilities at even odds; None where there is a
+        `reason`.
     by_attack : mapping of str to mapping of str to Measures
         The same for real clips against the fakes of one kind.
     weights : tuple of float
@@ -107,9 +108,7 @@ def fuse(pose: Sequence[ClipScore], appearance: Sequence[ClipScore], *, seed: in
     }
     measures = {name: _measured(of_pose, tested, odds, seed) for name, odds in log_odds.items()}
     by_attack = {
-        attack: {
-            name: _measured(of_pose, tested, odds, seed, only=attack) for name, odds in log_odds.items()
-        }
+        attack: {name: _measured(of_pose, tested, odds, seed, only=attack) for name, odds in log_odds.items()}
         for attack in sorted({_attack(of_pose[digest]) for digest in tested} - {""})
     }
     told = (float(weights[0]), float(weights[1]), float(intercept))
@@ -132,9 +131,7 @@ def log_odds(probability: Float64Array) -> Float64Array:
     return np.asarray(np.clip(odds, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS))
 
 
-def _log_ratios(
-    scores: Mapping[str, ClipScore], held_out: Sequence[str], tested: Sequence[str]
-) -> Float64Array:
+def _log_ratios(scores: Mapping[str, ClipScore], held_out: Sequence[str], tested: Sequence[str]) -> Float64Array:
     """Natural log likelihood ratios, first of the validation clips, then of the test clips."""
     odds = log_odds(np.array([scores[digest].probability for digest in (*held_out, *tested)]))
     labels = np.array([scores[digest].is_authentic for digest in held_out])

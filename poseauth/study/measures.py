@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -187,10 +186,8 @@ def _intervals(
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Mean and standard deviation (of a sample) of the repeats that have a value; None where there are too few."""
+    """Mean and sample standard deviation of the repeats that have a value; None where there are too few."""
     known = [value for value in values if value is not None]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        mean = float(np.mean(known)) if known else None
-        deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    mean = float(np.mean(known)) if known else None
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
     return mean, deviation

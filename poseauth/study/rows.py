@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from poseauth import __version__
-from poseauth.arrays import BoolArray, Float64Array
 from poseauth.errors import PoseAuthError
 from poseauth.study.clips import StudyClip
 from poseauth.study.detectors import Answers, Taught, teach_preset
@@ -20,7 +18,7 @@ from poseauth.study.fitting import StudyEpoch, is_out_of_memory, loss_and_accura
 from poseauth.study.fusion import ClipScore, by_attack
 from poseauth.study.measures import Measures, measure
 from poseauth.study.presets import Preset
-from poseauth.study.splitting import SIDES, TEST, TRAIN, VALIDATION
+from poseauth.study.splitting import SIDES
 
 DONE, FAILED, OUT_OF_MEMORY = "done", "failed", "out of memory"
 
@@ -83,14 +81,15 @@ class RowWork:
     def __call__(self, task: RowTask, tell: Callable[[StudyEpoch], None]) -> dict[str, Any]:
         """The row; what goes wrong is a row too, and `tell` hears of every epoch."""
         try:
-            told = self._row(task, tell)
+            return self._row(task, tell)
         except PoseAuthError as error:
             return failed_row(task, str(error))
         except Exception as error:
             if is_out_of_memory(error):
-                return failed_row(task, f"{_first_line(error)}. A smaller batch or fewer frames need less", OUT_OF_MEMORY)
+                return failed_row(
+                    task, f"{_first_line(error)}. A smaller batch or fewer frames need less", OUT_OF_MEMORY
+                )
             return failed_row(task, f"{type(error).__name__}: {_first_line(error)}")
-        return told
 
     def _row(self, task: RowTask, tell: Callable[[StudyEpoch], None]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="poseauth-") as folder:
@@ -116,8 +115,8 @@ class RowWork:
             "best_loss_epoch": taught.best_loss_epoch,
             "best_accuracy_epoch": taught.best_accuracy_epoch,
             "training_s": taught.seconds,
-            "n_parameters": taught.n_parameters,
-            "n_taught_parameters": taught.n_taught_parameters,
+            "n_parameters": taught.parameters.n_all,
+            "n_trainable_parameters": taught.parameters.n_trainable,
             "weights_bytes": taught.weights_bytes,
             "inference_ms_a_clip": taught.ms_a_clip,
             "scores": {score.digest: score.probability for score in scores},

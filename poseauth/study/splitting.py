@@ -170,9 +170,7 @@ def split_clips(
     assert best is not None
     if best[0][0] > 0 and not _is_possible(counts, best[1]):
         raise _too_few(n_of, len(groups))
-    side_of = {
-        clip.digest: SIDES[side] for members, side in zip(groups, best[1], strict=True) for clip in members
-    }
+    side_of = {clip.digest: SIDES[side] for members, side in zip(groups, best[1], strict=True) for clip in members}
     n_groups = {name: int((best[1] == number).sum()) for number, name in enumerate(SIDES)}
     return Split(side_of, n_groups, has_groups)
 
