@@ -47,8 +47,9 @@ keypoint file of that video, in place of the extractor's). Clips of one group st
 copy is counted once.
 
 Each preset is taught on the train clips, its best epoch chosen on the validation clips, and asked about the test
-clips. A row of figures is written as soon as it is known; the same command goes on where it was stopped. Beside FILE.json
-stand FILE.csv (a line a row), FILE.html (tables and curves) and FILE.rows.jsonl (what a stopped study goes on from).
+clips. A row of figures is written as soon as it is known; the same command goes on where it was stopped. Beside
+FILE.json stand FILE.csv (a line a row), FILE.html (tables and curves) and FILE.rows.jsonl (what a stopped study goes
+on from).
 
 \b
 Example:
@@ -78,7 +79,9 @@ Exit status: 0 every row done, 1 failed, 2 usage, 3 some clips or rows not (each
     help="Presets of your own; may be repeated.",
 )
 @click.option("--list", "lists", is_flag=True, help="Name the presets and stop.")
-@click.option("--tiny", is_flag=True, help="Every preset at a size that trains in seconds: shows that it runs, no more.")
+@click.option(
+    "--tiny", is_flag=True, help="Every preset at a size that trains in seconds: shows that it runs, no more."
+)
 @click.option(
     "--sequence-lengths",
     "lengths",
@@ -121,12 +124,15 @@ Exit status: 0 every row done, 1 failed, 2 usage, 3 some clips or rows not (each
 )
 @click.option(
     "--keep-weights",
-    "weights",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the weights of every row that is taught now, as safetensors.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Videos from which faces are cut at a time."
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=2,
+    show_default=True,
+    help="Videos from which faces are cut at a time.",
 )
 @click.option(
     "--workers", type=click.IntRange(0, 256), default=0, show_default=True, help="Processes that read faces ahead."
@@ -148,7 +154,7 @@ def study(
     json_path: Path,
     csv_path: Path | None,
     page_path: Path | None,
-    weights: Path | None,
+    keep_weights: Path | None,
     jobs: int,
     workers: int,
     extractor: str,
@@ -190,7 +196,7 @@ def study(
             pretrained=not no_pretrained,
             device=device,
             n_workers=workers,
-            weights=weights,
+            weights=keep_weights,
         )
         rows = run_rows(tasks, read, json_path.with_suffix(".rows.jsonl"))
     options = StudyOptions(tiny=tiny, seed=seed, n_repeats=repeats, shares=shares, lengths=lengths, partner=partner)

@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 DEFINITIONS = {
-    "clip": "every figure is of clips unless it says examples. A clip's probability of being authentic is the mean over "
-    "its windows (pose), or comes from all its faces (appearance; the mean log odds where a preset judges single frames)",
-    "example": "what a network is shown at once: a window, a clip's faces, or a single face. The training's loss and "
-    "accuracy in a curve are as they came about during the epoch, dropout on; in the tables, with the chosen weights",
-    "accuracy, balanced accuracy": "a clip is called authentic above a probability of 0.5; the second is the mean of the "
-    "shares of real and of fake clips that were told right",
-    "precision, recall, F1": "of finding fakes: how many clips that were called fake are, how many fakes were called so, "
-    "and the harmonic mean of both",
+    "clip": "every figure is of clips unless it says examples. A clip's probability of being authentic is the mean "
+    "over its windows (pose), or comes from all its faces (appearance; by the mean log odds where a preset judges "
+    "single faces)",
+    "example": "what a network is shown at once: a window, a clip's faces, or a single face. In a curve the training's "
+    "loss and accuracy are as they came about during the epoch, dropout on; in the tables, with the chosen weights",
+    "accuracy, balanced accuracy": "a clip is called authentic above a probability of 0.5; the second is the mean of "
+    "the shares of real and of fake clips that were told right",
+    "precision, recall, F1": "of finding fakes: how many of the clips that were called fake are, how many fakes were "
+    "called so, and the harmonic mean of both",
     "AUC": "how often a real clip has a higher probability than a fake one; 0.5 is chance. It needs no threshold",
     "EER": "the error at the threshold where both errors are alike, on the convex hull of the ROC curve",
     "MAE, log loss": "mean distance of the probability from 0 (fake) or 1 (real), and mean negative log probability of "
-    "the right answer: both ask whether the probability itself can be believed",
+    "the right answer: whether the probability itself can be believed",
     "loss": "binary cross-entropy of examples",
     "epoch": "the weights are those of the epoch with the least validation loss; the epoch with the best validation "
     "accuracy is told beside it",
@@ -41,13 +42,13 @@ DEFINITIONS = {
     "each; not decoding, pose estimation and the cutting of faces",
     "inference": "median over test clips, from a clip's windows or faces in memory to its answer; not decoding, pose "
     "estimation and the cutting of faces",
-    "weights": "bytes of the safetensors file; frozen weights and those of a backbone are in it",
+    "weights": "bytes of the safetensors file, frozen weights and those of the backbone included",
     "interval": "95 %, percentile bootstrap over groups of the test side, of one training; how trainings differ is the "
     "standard deviation over repeats",
-    "fusion": "logistic regression, fitted on validation clips, on the log likelihood ratios of a pose and an appearance "
-    "preset, each calibrated on the same validation clips",
+    "fusion": "logistic regression, fitted on validation clips, on the log likelihood ratios of a pose and an "
+    "appearance preset, each calibrated on the same validation clips and before its bounds",
     "attack": "all real test clips against the fakes of one kind",
-}  # fmt: skip
+}
 _HEAD = ("preset", "family", "length", "repeat", "seed", "status", "reason", "device", "pretrained")
 _COSTS = (
     "training_s", "best_loss_epoch", "best_accuracy_epoch", "n_parameters", "n_trainable_parameters", "weights_bytes",

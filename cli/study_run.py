@@ -1,4 +1,4 @@
-"""What `poseauth study` does between the user's words and the tables: clips are read, divided, cut, and every row run."""
+"""Between the user's words and the tables of `poseauth study`: clips are read, divided and cut, and every row run."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ class StudyClips:
         return hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
 
 
-def read_clips(
-    named: Sequence[NamedClip], reader: SourceReader, *, fractions: SplitFractions, seed: int
-) -> StudyClips:
+def read_clips(named: Sequence[NamedClip], reader: SourceReader, *, fractions: SplitFractions, seed: int) -> StudyClips:
     """Read the clips' keypoints and divide what could be read.
 
     Raises
@@ -269,7 +267,9 @@ def _name(task: RowTask) -> str:
 
 
 def _of_lost(lost: Lost) -> str:
-    return f"{lost.why}. A process that is killed has mostly run out of memory: try a smaller batch or fewer frames"
+    if "died over it" not in lost.why:
+        return lost.why
+    return f"{lost.why}. A process that is killed has mostly run out of memory: try a smaller batch, or fewer frames"
 
 
 def _in_words(row: Row) -> str:

@@ -195,8 +195,8 @@ class FaceCache:
         options: Sequence[FaceCropOptions],
         *,
         limits: VideoLimits | None = None,
-    ) -> list[tuple[Path, FaceCrops]]:
-        """The files of a clip's crops, cut where they are not kept yet, and what is in them.
+    ) -> list[Path]:
+        """The files of a clip's crops by each of the options, cut where they are not kept yet.
 
         Raises
         ------
@@ -207,18 +207,20 @@ class FaceCache:
         """
         sha256 = sha256_of(path)
         places = [self.folder / f"{one.key(sha256, sequence.digest)}.npz" for one in options]
-        found: dict[int, FaceCrops] = {}
-        for number, (place, one) in enumerate(zip(places, options, strict=True)):
-            # A damaged file is no file: it is cut again and replaced.
-            with contextlib.suppress(KeypointFileError):
-                found[number] = read_face_crops(place, one)
-        missing = [number for number in range(len(options)) if number not in found]
+        missing = [number for number, place in enumerate(places) if not _is_kept(place, options[number])]
         if missing:
             fresh = cut_faces(path, sequence, [options[number] for number in missing], limits=limits)
             for number, crops in zip(missing, fresh, strict=True):
                 write_face_crops(crops, places[number])
-                found[number] = crops
-        return [(place, found[number]) for number, place in enumerate(places)]
+        return places
+
+
+def _is_kept(place: Path, options: FaceCropOptions) -> bool:
+    """Whether the crops are there and whole; a damaged file is cut again and replaced."""
+    with contextlib.suppress(KeypointFileError):
+        read_face_crops(place, options)
+        return True
+    return False
 
 
 def _check_size(path: Path, sequence: KeypointSequence, size: tuple[int, int]) -> None:

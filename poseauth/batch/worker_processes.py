@@ -181,7 +181,9 @@ class WorkerProcess:
         # Spawned: a fork would copy locks that other threads hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make), name="poseauth-worker", daemon=not has_children)
+        self._process = context.Process(
+            target=_serve, args=(theirs, make), name="poseauth-worker", daemon=not has_children
+        )
         self._process.start()
         theirs.close()  # so that its death closes the pipe
         self.holds: Any = None

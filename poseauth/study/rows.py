@@ -79,17 +79,16 @@ class RowWork:
     clips: tuple[StudyClip, ...]
 
     def __call__(self, task: RowTask, tell: Callable[[StudyEpoch], None]) -> dict[str, Any]:
-        """The row; what goes wrong is a row too, and `tell` hears of every epoch."""
+        """The row; what can go wrong is a row too, and `tell` hears of every epoch."""
         try:
             return self._row(task, tell)
-        except PoseAuthError as error:
+        except (PoseAuthError, FloatingPointError) as error:
             return failed_row(task, str(error))
-        except Exception as error:
-            if is_out_of_memory(error):
-                return failed_row(
-                    task, f"{_first_line(error)}. A smaller batch or fewer frames need less", OUT_OF_MEMORY
-                )
-            return failed_row(task, f"{type(error).__name__}: {_first_line(error)}")
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            told = f"{_first_line(error)}. A smaller batch, or fewer and smaller frames, need less"
+            return failed_row(task, told, OUT_OF_MEMORY)
 
     def _row(self, task: RowTask, tell: Callable[[StudyEpoch], None]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="poseauth-") as folder:

@@ -100,17 +100,11 @@ def fuse_rows(rows: Sequence[Row], clips: Sequence[StudyClip], partner: tuple[st
         With the mean and `_sd` of every figure over repeats, for pose, appearance and both, over all test clips and by
         attack; or the `reason` why there is no fusion.
     """
-    pose = {
-        row["repeat"]: row
-        for row in rows
-        if (row["preset"], row["length"]) == partner and row["status"] == "done"
-    }
+    pose = {row["repeat"]: row for row in rows if (row["preset"], row["length"]) == partner and row["status"] == "done"}
     together: dict[tuple[str, int | None], list[Fused]] = {}
     for row in rows:
         if row["family"] == "appearance" and row["status"] == "done" and row["repeat"] in pose:
-            fused = fuse(
-                scores_of(pose[row["repeat"]], clips), scores_of(row, clips), seed=row["seed"]
-            )
+            fused = fuse(scores_of(pose[row["repeat"]], clips), scores_of(row, clips), seed=row["seed"])
             together.setdefault((row["preset"], row["length"]), []).append(fused)
     return [
         {"pose": partner[0], "pose_length": partner[1], "appearance": name, "length": length, **_fused(found)}
@@ -130,8 +124,7 @@ def _fused(found: Sequence[Fused]) -> dict[str, Any]:
         "n_test": fitted[0].n_test,
         "test": {name: _of([one.measures[name] for one in fitted if one.measures]) for name in FUSED},
         "by_attack": {
-            attack: {name: _of([one.by_attack[attack][name] for one in fitted]) for name in FUSED}
-            for attack in attacks
+            attack: {name: _of([one.by_attack[attack][name] for one in fitted]) for name in FUSED} for attack in attacks
         },
         "weights": [list(one.weights) for one in fitted if one.weights],
     }
