@@ -12,7 +12,6 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from poseauth.errors import PresetError
-from poseauth.recipes import RECIPES
 from poseauth.windows import WINDOW_FRAMES
 
 MAX_FRAMES = 1000
@@ -215,29 +214,25 @@ class WindowClassifier:
 
 @dataclass(frozen=True)
 class PoseProfile:
-    """The profile's own scorer, learnt as at enrolment with the fakes as the others.
+    """The profile's own scorer, learnt as at enrolment by the default recipe, with the fakes as the others.
 
     Attributes
     ----------
-    recipe : str
-        A name in `poseauth.recipes.RECIPES`, which has its size and its training.
     width : int or None
         Hidden units in place of the recipe's.
     min_steps : int or None
         Updates at the least in place of the recipe's.
     """
 
-    recipe: str = "default"
     width: int | None = None
     min_steps: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the recipe's name and the ranges."""
-        _one_of("recipe", self.recipe, tuple(RECIPES))
+        """Check the ranges."""
         if self.width is not None:
             _within("width", self.width, 1, MAX_WIDTH)
         if self.min_steps is not None:
-            _within("min_steps", self.min_steps, 0, 100_000)
+            _within("min_steps", self.min_steps, 1, 100_000)
 
     @property
     def window_frames(self) -> int:
@@ -426,12 +421,11 @@ class Preset:
     def tiny(self) -> Preset:
         """The same kind of detector at a size that a CPU teaches in about a second; its figures mean nothing.
 
-        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, kind of backbone and of
-        head, frozen share, choice of frames, margin, test-time augmentation, kind of optimiser, weight decay,
-        momentum, limit of the gradient. Smaller: widths, windows of no more than 150 frames, number of frames, size
-        of the pictures, batch, epochs. VGG, ResNet, ResNeXt and DenseNet keep their kind of block and lose depth and
-        width, EfficientNet is timm's smallest; Inception-v3 and Xception are whole, over small pictures. Rates are
-        raised, since there are few updates.
+        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, lengths of windows, backbone
+        with all its layers, kind of head, frozen share, choice of frames, margin, test-time augmentation, kind of
+        optimiser, weight decay, momentum, limit of the gradient. Smaller: widths (a backbone's channels to an eighth),
+        attention heads, dropout, number of frames, size of the pictures, epochs, an update every batch of 4 or 8.
+        Rates are raised, since there are few updates.
         """
         return replace(self, model=_tiny_model(self.model), training=_tiny_training(self))
 
@@ -670,25 +664,37 @@ def _widths(name: str, widths: tuple[int, ...]) -> None:
 
 
 _TINY_WIDTH = 16
-_TINY_FRAMES = 4
+_TINY_DROPOUT = 0.1
+_TINY_FRAMES = 3
 _TINY_PX = 64
+_TINY_EPOCHS = 8
+_TINY_ADAM_RATE = 5e-3
+_TINY_ADAM_RATE_BY_FRAME = 1e-3
+"""There are more frames than clips or windows, and so more updates."""
 
 
 def _tiny_model(model: Model) -> Model:
     if isinstance(model, PoseNetwork):
-        return replace(model, width=min(model.width, _TINY_WIDTH), n_heads=min(model.n_heads, 2))
+        return replace(
+            model,
+            width=min(model.width, _TINY_WIDTH),
+            n_heads=min(model.n_heads, 2),
+            dropout=min(model.dropout, _TINY_DROPOUT),
+        )
     if isinstance(model, PoseProfile):
         return replace(model, width=_TINY_WIDTH, min_steps=40)
     if isinstance(model, FaceNetwork):
-        head = model.head
-        smaller = replace(
-            head, width=min(head.width, _TINY_WIDTH), dense=tuple(min(width, _TINY_WIDTH) for width in head.dense)
+        head = replace(
+            model.head,
+            width=min(model.head.width, _TINY_WIDTH),
+            dense=tuple(min(width, _TINY_WIDTH) for width in model.head.dense),
+            dropout=min(model.head.dropout, _TINY_DROPOUT),
         )
         return replace(
             model,
-            head=smaller,
+            head=head,
             narrow=True,
-            filters=tuple(max(width // 16, 2) for width in model.filters),
+            filters=tuple(max(width // 8, 2) for width in model.filters),
             n_frames=min(model.n_frames, _TINY_FRAMES),
             size_px=max(_SMALLEST_PX.get(model.backbone, 0), _TINY_PX),
         )
@@ -698,7 +704,9 @@ def _tiny_model(model: Model) -> Model:
 def _tiny_training(preset: Preset) -> Training | None:
     if preset.training is None:
         return None
-    optimiser = preset.training.optimiser
-    faster = optimiser.rate * 10 if optimiser.kind == "sgd" else min(max(optimiser.rate * 10, 2e-3), 1e-2)
-    batch = min(preset.training.batch, 8)
-    return Training(replace(optimiser, rate=faster), batch, min(preset.training.epochs, 8), batch)
+    optimiser, epochs = preset.training.optimiser, preset.training.epochs
+    by_frame = isinstance(preset.model, FaceNetwork) and preset.model.by_frame
+    least = _TINY_ADAM_RATE_BY_FRAME if by_frame else _TINY_ADAM_RATE
+    rate = 10 * optimiser.rate if optimiser.kind == "sgd" else max(optimiser.rate, least)
+    batch = 8 if by_frame else 4
+    return Training(replace(optimiser, rate=rate), batch, min(epochs, _TINY_EPOCHS), batch)
