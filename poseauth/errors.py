@@ -23,6 +23,7 @@ PoseAuthError
 │   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
 ├── StudyExtraError             a package of the extra [study] is not installed
 ├── PresetError                 a detector of the study is described in a way that is not known or out of range
+├── StudyError                  the labelled clips cannot make a comparison of detectors
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -140,6 +141,10 @@ class StudyExtraError(PoseAuthError):
 
 class PresetError(PoseAuthError, ValueError):
     """A detector of the study is described in a way that is not known, or out of range."""
+
+
+class StudyError(PoseAuthError):
+    """The labelled clips cannot make a comparison of detectors."""
 
 
 class StorageError(PoseAuthError):
