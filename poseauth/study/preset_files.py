@@ -218,7 +218,7 @@ def _read(kind: type[_Read], table: object, where: str) -> _Read:
         missing = [name for name in ("kind", "backbone") if name in known and name not in table]
         raise PresetError(f"{where}: {' and '.join(missing)} must be said") from error
     except PresetError as error:
-        raise PresetError(f"{where}.{error}") from error
+        raise PresetError(f"{where}: {error}") from error
 
 
 def _value(hint: Any, value: object, where: str) -> Any:
