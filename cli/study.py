@@ -212,7 +212,7 @@ def study(
 
 
 def _presets(chosen: str | None, files: Sequence[Path]) -> tuple[Preset, ...]:
-    from poseauth.study.presets import choose_presets, read_presets
+    from poseauth.study.preset_files import choose_presets, read_presets
 
     found = {preset.name: preset for preset in (choose_presets(chosen or "all") if chosen or not files else ())}
     for path in files:
@@ -233,7 +233,7 @@ def _partner(wanted: str | None, presets: Sequence[Preset]) -> str | None:
 
 
 def _list_presets() -> None:
-    from poseauth.study.presets import load_presets
+    from poseauth.study.preset_files import load_presets
 
     for preset in load_presets().values():
         click.echo(f"{preset.name:<28} {preset.family:<11} {preset.title} ({preset.source})")
