@@ -16,6 +16,10 @@ _STYLE = """
 .curves img { width: 100%; height: auto; background: #ffffff; border: 1px solid var(--line); }
 figcaption { font-size: 0.9rem; }
 .sure { border-left: 0.3rem solid currentColor; padding-left: 0.8rem; max-width: 60rem; }
+tbody th { white-space: nowrap; }
+td { overflow-wrap: normal; }
+section[aria-labelledby="test"] td:first-of-type { min-width: 15rem; }
+section[aria-labelledby="costs"] td:first-of-type { min-width: 12rem; }
 dt { font-weight: 600; margin-top: 0.5rem; }
 dd { margin: 0; max-width: 60rem; }
 """
@@ -80,32 +84,35 @@ def _lead(told: Mapping[str, Any]) -> str:
 
 def _test(told: Mapping[str, Any]) -> str:
     first = {(row["preset"], row["length"]): row for row in reversed(told["rows"]) if row["status"] == "done"}
-    rows, lost = [], []
-    for entry in told["summary"]:
-        row = first.get((entry["preset"], entry["length"]))
-        if row is not None:
-            test = entry["test"]
-            asked = row["sides"]["test"]
-            cells = [_with_interval(test, asked, name, told) for name in _FIGURES]
-            rows.append((name_of(entry), entry["title"], *cells, f"{asked['n_real']} + {asked['n_fake']}"))
-        lost += [(name_of(entry), str(one["repeat"]), one["status"], one["reason"]) for one in entry["problems"]]
     repeats = told["options"]["n_repeats"]
     spread_words = (
         f"mean ± standard deviation over {repeats} trainings"
         if repeats > 1
         else "in brackets the 95 % interval by group, of one training"
     )
-    found = table(
-        f"Figures of test clips, {spread_words}",
-        ("Preset", "What it is", *_FIGURES.values(), "Clips, real + fake"),
-        rows,
-    )
+    parts = []
+    for family, words in _FAMILIES.items():
+        rows = []
+        for entry in told["summary"]:
+            row = first.get((entry["preset"], entry["length"]))
+            if row is not None and entry["family"] == family:
+                asked = row["sides"]["test"]
+                cells = [_with_interval(entry["test"], asked, name, told) for name in _FIGURES]
+                rows.append((name_of(entry), entry["title"], *cells, f"{asked['n_real']} + {asked['n_fake']}"))
+        if rows:
+            columns = ("Preset", "What it is", *_FIGURES.values(), "Clips, real + fake")
+            parts.append(table(f"By {words}: figures of test clips, {spread_words}", columns, rows))
+    lost = [
+        (name_of(entry), str(one["repeat"]), one["status"], one["reason"])
+        for entry in told["summary"]
+        for one in entry["problems"]
+    ]
     missing = _undefined(told["rows"])
     if missing:
-        found += "\n" + table("Why a figure is missing", ("Preset", "Figure", "Why"), missing)
+        parts.append(table("Why a figure is missing", ("Preset", "Figure", "Why"), missing))
     if lost:
-        found += "\n" + table("Rows that were not done", ("Preset", "Repeat", "What happened", "Why"), lost)
-    return found
+        parts.append(table("Rows that were not done", ("Preset", "Repeat", "What happened", "Why"), lost))
+    return "\n".join(parts)
 
 
 def _with_interval(means: Mapping[str, Any], asked: Mapping[str, Any], name: str, told: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ EYES_OF_WIDTH, NOSE_TO_NECK_OF_WIDTH = 0.42, 1.5
 """Distance of the eyes and from nose to neck, in widths of the head from ear to ear, of a head seen from the front."""
 MIN_WIDTH_PX = 4.0
 _SAME_TIME_S = 0.6 / FPS
-"""A frame this near to a keypoint's time is the frame it was seen in."""
+"""A picture this near to a keypoint's time is the one it was seen in."""
 
 
 def face_boxes(sequence: KeypointSequence) -> Float64Array:
@@ -57,7 +57,7 @@ def face_boxes(sequence: KeypointSequence) -> Float64Array:
         with np.errstate(invalid="ignore"):
             there &= ((boxes[:, :2] >= 0) & (boxes[:, :2] < frame)).all(axis=1) & (width <= frame.max())
     boxes[~there] = np.nan
-    return boxes
+    return np.asarray(boxes)
 
 
 def chosen_frames(boxes: Float64Array, options: FaceCropOptions) -> Int64Array:
@@ -116,27 +116,24 @@ def cut_faces(
         If the video cannot be decoded, or the keypoints are of another frame size or of other times.
     """
     boxes = face_boxes(sequence)
-    wanted = [set(chosen_frames(boxes, one).tolist()) for one in options]
-    frames = sorted(set().union(*wanted))
-    if not frames:
+    wanted = [chosen_frames(boxes, one).tolist() for one in options]
+    if not any(wanted):
         raise NobodyError(f"{path}: no face is seen in any of its {len(sequence)} frames (nose and an eye are needed)")
+    last = max(numbers[-1] for numbers in wanted)
     cut: list[dict[int, UInt8Array]] = [{} for _ in options]
-    waiting = iter(frames)
-    number: int | None = next(waiting)
     with IsolatedVideo(path, limits=limits) as video:
         _check_size(path, sequence, (video.info.width, video.info.height))
         for frame in video:
-            while number is not None and sequence.timestamps_s[number] < frame.time_s - _SAME_TIME_S:
-                number = next(waiting, None)  # the video has no picture of this time
-            if number is None:
-                break
-            if abs(frame.time_s - sequence.timestamps_s[number]) > _SAME_TIME_S:
+            number = _seen_at(frame.time_s, sequence.timestamps_s)
+            if number is None or np.isnan(boxes[number, 0]):
                 continue
-            for one, chosen, pictures in zip(options, wanted, cut, strict=True):
-                if number in chosen:
+            for one, numbers, pictures in zip(options, wanted, cut, strict=True):
+                if numbers and numbers[0] <= number:
                     pictures[number] = face_picture(frame.rgb, boxes[number], one)
-            number = next(waiting, None)
-            if number is None:
+                    # Keypoints may be of more frames than the video has: the next picture stands for all before it.
+                    while numbers and numbers[0] <= number:
+                        numbers.pop(0)
+            if number >= last:
                 break
     if not all(cut):
         raise VideoError(f"{path}: the video has no picture at the times of its keypoints. Are they of this video?")
@@ -145,6 +142,14 @@ def cut_faces(
         FaceCrops(np.stack(list(pictures.values())), sequence.timestamps_s[list(pictures)], n_without)
         for pictures in cut
     ]
+
+
+def _seen_at(time_s: float, timestamps_s: Float64Array) -> int | None:
+    """Number of the keypoints that were seen in the picture of this time; None where there are none."""
+    number = int(np.searchsorted(timestamps_s, time_s))
+    near = [one for one in (number - 1, number) if 0 <= one < len(timestamps_s)]
+    best = min(near, key=lambda one: abs(timestamps_s[one] - time_s))
+    return best if abs(timestamps_s[best] - time_s) <= _SAME_TIME_S else None
 
 
 def face_picture(rgb: UInt8Array, box: Float64Array, options: FaceCropOptions) -> UInt8Array:

@@ -28,11 +28,11 @@ def curve_picture(curve: Sequence[Mapping[str, Any]], best_epoch: int) -> bytes:
     figure = Figure(figsize=_SIZE_INCH, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     numbers = [epoch["number"] for epoch in curve]
-    mark = "o" if len(curve) == 1 else ""
+    mark = "o" if len(curve) == 1 else None
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot(numbers, [epoch[f"train_{what}"] for epoch in curve], mark, color=_TRAIN, ls="-", label="train")
+        axes.plot(numbers, [epoch[f"train_{what}"] for epoch in curve], color=_TRAIN, marker=mark, label="train")
         axes.plot(
-            numbers, [epoch[f"validation_{what}"] for epoch in curve], mark, color=_VALIDATION, ls="--",
+            numbers, [epoch[f"validation_{what}"] for epoch in curve], "--", color=_VALIDATION, marker=mark,
             label="validation",
         )  # fmt: skip
         axes.axvline(best_epoch, color="grey", linewidth=1, linestyle=":")

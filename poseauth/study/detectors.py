@@ -146,11 +146,13 @@ def _network(
     weights: Path,
     on_epoch: Callable[[StudyEpoch], None] | None,
 ) -> Taught:
+    model = preset.model
     assert preset.training is not None
+    assert isinstance(model, FaceNetwork | PoseNetwork)
     batch = preset.training.batch
     network = build_network(preset, seed=seed, pretrained=pretrained)
     started = time.perf_counter()
-    examples = {side: _examples_of(preset.model, clips, side) for side in SIDES}
+    examples = {side: _examples_of(model, clips, side) for side in SIDES}
     for side in (TRAIN, VALIDATION):
         _check_side(preset, side, examples[side].is_authentic)
     learner: nn.Module = network
@@ -177,7 +179,7 @@ def _network(
         np.concatenate(logits),
         by_logit=preset.family == "appearance",
     )
-    asked = _examples_of(preset.model, clips, TEST)
+    asked = _examples_of(model, clips, TEST)
     parameters = count_parameters(network)
     return Taught(
         answers,

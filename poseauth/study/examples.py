@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,30 +19,19 @@ _MOST_IN_MEMORY_BYTES = 1 << 30
 """Faces of more than this are read from their files in every epoch."""
 
 
-class Examples(Protocol):
-    """Examples by number.
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """Examples as arrays, the frames of each along its first axis.
 
     Attributes
     ----------
+    arrays : sequence of np.ndarray
+        Features of a window [shape=(L, F)], float32; pictures [shape=(n, 3, H, W)], uint8; or features of pictures.
     is_authentic : np.ndarray [shape=(N,)], bool
         Their labels.
     clip : np.ndarray [shape=(N,)], int64
         Number of the clip each is of.
     """
-
-    is_authentic: BoolArray
-    clip: Int64Array
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-    def array(self, number: int) -> np.ndarray[Any, Any]:
-        """One example, its frames along the first axis."""
-
-
-@dataclass(frozen=True, eq=False)
-class InMemory:
-    """Examples as arrays: features of windows, each [shape=(L, F)], or of a clip's faces, each [shape=(n, ..., D)]."""
 
     arrays: Sequence[np.ndarray[Any, Any]]
     is_authentic: BoolArray
@@ -68,6 +57,8 @@ class Faces:
         The one frame of the file that is the example; -1: all of them.
     options : FaceCropOptions
         What the files hold.
+    is_authentic, clip :
+        As in `InMemory`.
     """
 
     files: Sequence[Path]
@@ -87,6 +78,10 @@ class Faces:
         return np.ascontiguousarray(chosen.transpose(0, 3, 1, 2))
 
 
+Examples = InMemory | Faces
+"""Examples by number, with the clip each is of and its label."""
+
+
 def movement_examples(clips: Sequence[StudyClip], sides: Sequence[str], model: PoseNetwork) -> InMemory:
     """The windows of all clips on some sides, as a pose network is shown them."""
     chosen = _on(clips, sides)
@@ -103,9 +98,7 @@ def cut_clip(clip: StudyClip, model: PoseNetwork | WindowClassifier | PoseProfil
     return cut_movement(clip.sequence, model.window_frames, shortest, seed=int(clip.clip.digest[:8], 16))
 
 
-def face_examples(
-    clips: Sequence[StudyClip], sides: Sequence[str], model: FaceNetwork, *, by_frame: bool
-) -> InMemory | Faces:
+def face_examples(clips: Sequence[StudyClip], sides: Sequence[str], model: FaceNetwork, *, by_frame: bool) -> Examples:
     """The faces of all clips on some sides: in memory where they are few, else read from their files."""
     options = crop_options(model)
     chosen = [number for number in _on(clips, sides) if options in clips[number].faces]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from poseauth.arrays import Float64Array, Int64Array
 from poseauth.study.examples import Examples
@@ -262,11 +262,13 @@ def _set_rate(optimiser: torch.optim.Optimizer, told: Optimiser, epoch: int) -> 
 
 def _loader(examples: Examples, batch: int, n_workers: int, *, order: torch.Generator | None = None) -> DataLoader[Any]:
     """Batches; shuffled by `order` for a training."""
+    dataset = _AsDataset(examples)
     return DataLoader(
-        _AsDataset(examples),
+        dataset,
         batch_size=batch,
-        shuffle=order is not None,
-        generator=order,
+        sampler=None if order is None else RandomSampler(dataset, generator=order),
+        # The loader draws seeds for its workers: from the order's generator, their number would change the order.
+        generator=torch.Generator(),
         num_workers=n_workers,
         collate_fn=_together,
         persistent_workers=n_workers > 0,

@@ -71,7 +71,7 @@ class Fused:
     reason: str = ""
 
 
-def fuse(pose: Sequence[ClipScore], appearance: Sequence[ClipScore], *, seed: int = 0) -> Fused:
+def fuse(pose: Sequence[ClipScore], appearance: Sequence[ClipScore]) -> Fused:
     """Logistic regression, on validation clips, on two log likelihood ratios calibrated on the same clips.
 
     Each detector's score is turned into a log likelihood ratio by `poseauth.calibration`, before its bounds, which so
@@ -81,8 +81,6 @@ def fuse(pose: Sequence[ClipScore], appearance: Sequence[ClipScore], *, seed: in
     ----------
     pose, appearance : sequence of ClipScore
         The scores of two detectors taught on the same split.
-    seed : int
-        Decides resamples.
     """
     of_pose = {score.digest: score for score in pose}
     of_face = {score.digest: score for score in appearance}
@@ -106,22 +104,22 @@ def fuse(pose: Sequence[ClipScore], appearance: Sequence[ClipScore], *, seed: in
         "appearance": asked[:, 1],
         "fusion": asked @ weights + intercept,
     }
-    measures = {name: _measured(of_pose, tested, odds, seed) for name, odds in log_odds.items()}
+    measures = {name: _measured(of_pose, tested, odds) for name, odds in log_odds.items()}
     by_attack = {
-        attack: {name: _measured(of_pose, tested, odds, seed, only=attack) for name, odds in log_odds.items()}
+        attack: {name: _measured(of_pose, tested, odds, only=attack) for name, odds in log_odds.items()}
         for attack in sorted({_attack(of_pose[digest]) for digest in tested} - {""})
     }
     told = (float(weights[0]), float(weights[1]), float(intercept))
     return Fused(len(held_out), len(tested), measures, by_attack, told)
 
 
-def by_attack(scores: Sequence[ClipScore], *, seed: int = 0) -> dict[str, Measures]:
+def by_attack(scores: Sequence[ClipScore]) -> dict[str, Measures]:
     """One detector's figures for all real test clips against the fakes of each kind."""
     of_clip = {score.digest: score for score in scores}
     tested = sorted(digest for digest, score in of_clip.items() if score.side == TEST)
     odds = log_odds(np.array([of_clip[digest].probability for digest in tested]))
     attacks = sorted({_attack(of_clip[digest]) for digest in tested} - {""})
-    return {attack: _measured(of_clip, tested, odds, seed, only=attack) for attack in attacks}
+    return {attack: _measured(of_clip, tested, odds, only=attack) for attack in attacks}
 
 
 def log_odds(probability: Float64Array) -> Float64Array:
@@ -147,15 +145,13 @@ def _logistic(ratios: Float64Array, labels: np.ndarray) -> tuple[Float64Array, f
 
 
 def _measured(
-    scores: Mapping[str, ClipScore], tested: Sequence[str], odds: Float64Array, seed: int, *, only: str = ""
+    scores: Mapping[str, ClipScore], tested: Sequence[str], odds: Float64Array, *, only: str = ""
 ) -> Measures:
     rows = [i for i, digest in enumerate(tested) if not only or _attack(scores[digest]) in ("", only)]
     chosen = [scores[tested[i]] for i in rows]
     return measure(
         np.array([score.is_authentic for score in chosen], bool),
         1 / (1 + np.exp(-odds[rows])),
-        groups=[score.group for score in chosen],
-        seed=seed,
     )
 
 

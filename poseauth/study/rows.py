@@ -109,7 +109,7 @@ class RowWork:
             "status": DONE,
             "reason": "",
             "sides": {side: self._side(side, taught, scores, task.seed) for side in SIDES},
-            "by_attack": {attack: as_plain(found) for attack, found in by_attack(scores, seed=task.seed).items()},
+            "by_attack": {attack: as_plain(found) for attack, found in by_attack(scores).items()},
             "curve": [asdict(epoch) for epoch in taught.curve],
             "best_loss_epoch": taught.best_loss_epoch,
             "best_accuracy_epoch": taught.best_accuracy_epoch,

@@ -104,7 +104,7 @@ def fuse_rows(rows: Sequence[Row], clips: Sequence[StudyClip], partner: tuple[st
     together: dict[tuple[str, int | None], list[Fused]] = {}
     for row in rows:
         if row["family"] == "appearance" and row["status"] == "done" and row["repeat"] in pose:
-            fused = fuse(scores_of(pose[row["repeat"]], clips), scores_of(row, clips), seed=row["seed"])
+            fused = fuse(scores_of(pose[row["repeat"]], clips), scores_of(row, clips))
             together.setdefault((row["preset"], row["length"]), []).append(fused)
     return [
         {"pose": partner[0], "pose_length": partner[1], "appearance": name, "length": length, **_fused(found)}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cli.evaluate import _read_clips, _vary
-from cli.labelled_table import TableRow
 from cli.evaluation_report import SCORE_COLUMNS, VariedTrial, ladder_figures, summary, write_text
+from cli.labelled_table import TableRow
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.sources import SourceReader
