@@ -47,7 +47,7 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_weights.py",
 }
 HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "doctor")
 
 
 def sources(folder):

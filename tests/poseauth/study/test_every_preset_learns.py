@@ -56,3 +56,22 @@ def test_the_loss_of_a_preset_falls(name):
             loss.backward()
             optimiser.step()
     assert min(losses[-2:]) < losses[0]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_preset_takes_a_step_at_its_full_size(name):
+    preset = TAUGHT[name]
+    network = build_network(preset, seed=1)
+    optimiser = optimiser_of(network, preset.training.optimiser)
+    inputs, lengths = a_batch(preset.model)
+    if isinstance(preset.model, FaceNetwork):  # two clips of two frames: whole ones are for a GPU
+        inputs, lengths = inputs[:2, :2], torch.full((2,), min(2, preset.model.n_frames))
+    before = network.head.dense[-1].weight.clone() if isinstance(preset.model, FaceNetwork) else None
+    loss = nn.functional.binary_cross_entropy_with_logits(network(inputs, lengths), AUTHENTIC[: len(inputs)])
+    loss.backward()
+    optimiser.step()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(weight).all() for weight in network.parameters())
+    if before is not None:
+        assert not torch.equal(before, network.head.dense[-1].weight)
