@@ -16,7 +16,7 @@ TAUGHT = {
     for name, preset in {**load_presets(), **read_built_in("optimiser_search")}.items()
     if preset.training is not None
 }
-N_STEPS = 6
+N_STEPS = 4
 AUTHENTIC = torch.tensor([1.0, 0.0, 1.0, 0.0])
 
 
