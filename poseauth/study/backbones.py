@@ -37,7 +37,9 @@ _FEW_BLOCKS: Mapping[str, Mapping[str, Any]] = {
 """Blocks of a narrow backbone where the whole one has so many that they take long at any width."""
 _NARROW_MOMENTUM = 0.5
 """Of running statistics that a few dozen updates have to bring home; timm has 0.1."""
-_SETTLING_CROPS = 8
+_SETTLING_CROPS = 16
+_BLOTS = (1, 4, 16)
+"""Blots across a picture, coarse to fine, as pictures have them."""
 _MESO_KERNELS = ((3, 8, 2), (5, 8, 2), (5, 16, 2), (5, 16, 4))
 """Kernel, filters and pooling of each convolution of MesoNet-4 (Afchar et al. 2018, figure 3)."""
 _MESO_WIDTH = 16
@@ -118,11 +120,12 @@ def _noting(met: dict[nn.Module, None], layer: nn.Module) -> Callable[[nn.Module
 
 
 def _watched(module: nn.Module, size_px: int) -> torch.Tensor:
-    was_training = module.training
+    was_training = {part: part.training for part in module.modules()}
     module.eval()
     with torch.no_grad():
         features: torch.Tensor = module(torch.zeros(1, 3, size_px, size_px))
-    module.train(was_training)
+    for part, training in was_training.items():  # one by one: what is frozen is in evaluation for good
+        part.training = training
     return features
 
 
@@ -183,12 +186,14 @@ def _settle(module: nn.Module, size_px: int) -> None:
 
     As they begin, a mean of 0 and a variance of 1, values would grow from layer to layer beyond all measure.
     """
-    blots = nn.functional.interpolate(torch.randn(_SETTLING_CROPS, 3, 8, 8), size=(size_px, size_px), mode="bilinear")
+    blots = sum(
+        nn.functional.interpolate(torch.randn(_SETTLING_CROPS, 3, n, n), size=(size_px, size_px), mode="bilinear")
+        for n in _BLOTS
+    )
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
-        layer.momentum = None  # the plain mean over what is shown
-        layer.reset_running_stats()
+        layer.momentum = 1.0
     module.train()
     with torch.no_grad():
         module(blots)
@@ -203,7 +208,7 @@ def _mesonet4(network: FaceNetwork) -> nn.Module:
         layers += [
             nn.Conv2d(channels, filters, kernel, padding="same"),
             nn.ReLU(),
-            nn.BatchNorm2d(filters),
+            nn.BatchNorm2d(filters, momentum=_NARROW_MOMENTUM if network.narrow else 0.1),
             nn.MaxPool2d(pool, ceil_mode=True),
         ]
         channels = filters

@@ -71,4 +71,4 @@ def _model_of(preset: Preset, arrays: dict[str, np.ndarray[Any, Any]]) -> Networ
 
 def _arrays_of(model: Network | Fitted) -> dict[str, np.ndarray[Any, Any]]:
     arrays = model.arrays
-    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    return {name: np.array(values, order="C") for name, values in arrays.items()}

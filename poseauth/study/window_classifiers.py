@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -19,14 +20,26 @@ _STATISTICS: Mapping[str, Callable[[Float32Array], Float64Array]] = {
     "correlation_logistic": movement_correlations,
     "mean_pose_logistic": mean_pose,
 }
-_PLANE = ("mean", "scale", "direction", "intercept")
-_SUPPORT = ("mean", "scale", "support", "weight", "gamma", "intercept")
 
 
-class LogisticWindows:
+@dataclass(frozen=True, eq=False)
+class _OverStatistics:
+    """A model over scaled statistics of a window, as arrays."""
+
+    classifier: WindowClassifier
+    arrays: Mapping[str, Float64Array]
+
+    names: ClassVar[tuple[str, ...]]
+
+    def _rows(self, windows: Float32Array) -> Float64Array:
+        statistics = _STATISTICS[self.classifier.kind](windows)
+        return scaled(statistics, self.arrays["mean"], self.arrays["scale"])
+
+
+class LogisticWindows(_OverStatistics):
     """Logistic regression of authentic against fake windows, both sides weighing alike.
 
-    Parameters
+    Attributes
     ----------
     classifier : WindowClassifier
         Which statistics, and the penalty.
@@ -35,11 +48,7 @@ class LogisticWindows:
     """
 
     gives_log_odds = True
-    names = _PLANE
-
-    def __init__(self, classifier: WindowClassifier, arrays: Mapping[str, Float64Array]) -> None:
-        self.classifier = classifier
-        self.arrays = arrays
+    names = ("mean", "scale", "direction", "intercept")
 
     @classmethod
     def fit(cls, classifier: WindowClassifier, windows: Float32Array, authentic: BoolArray) -> Self:
@@ -50,20 +59,17 @@ class LogisticWindows:
         scaler = Scaler(rows)
         model = LogisticRegression(C=classifier.penalty_c, class_weight="balanced", max_iter=1000)
         model.fit(scaler(rows), authentic)
-        arrays = (scaler.mean, scaler.scale, model.coef_[0], model.intercept_[0])
-        return cls(classifier, _as_float64(_PLANE, arrays))
+        return cls(classifier, _as_float64(cls.names, (scaler.mean, scaler.scale, model.coef_[0], model.intercept_[0])))
 
     def score(self, windows: Float32Array) -> Float64Array:
         """Log-odds [shape=(N,)] of windows [shape=(N, L, 12, 2)]; higher = more authentic."""
-        held = self.arrays
-        rows = scaled(_STATISTICS[self.classifier.kind](windows), held["mean"], held["scale"])
-        return np.asarray(rows @ held["direction"] + held["intercept"])
+        return np.asarray(self._rows(windows) @ self.arrays["direction"] + self.arrays["intercept"])
 
 
-class OneClassWindows:
+class OneClassWindows(_OverStatistics):
     """A one-class SVM with a Gaussian kernel, which has met authentic windows only (Schölkopf et al. 2001).
 
-    Parameters
+    Attributes
     ----------
     classifier : WindowClassifier
         Which statistics, and nu.
@@ -73,11 +79,7 @@ class OneClassWindows:
     """
 
     gives_log_odds = False
-    names = _SUPPORT
-
-    def __init__(self, classifier: WindowClassifier, arrays: Mapping[str, Float64Array]) -> None:
-        self.classifier = classifier
-        self.arrays = arrays
+    names = ("mean", "scale", "support", "weight", "gamma", "intercept")
 
     @classmethod
     def fit(cls, classifier: WindowClassifier, windows: Float32Array, authentic: BoolArray) -> Self:
@@ -88,22 +90,20 @@ class OneClassWindows:
         scaler = Scaler(rows)
         gamma = 1.0 / max(int((scaler.scale > 0).sum()), 1)  # every statistic that varies has variance 1
         model = OneClassSVM(nu=classifier.nu, gamma=gamma).fit(scaler(rows))
-        arrays = (
-            scaler.mean, scaler.scale, model.support_vectors_, model.dual_coef_[0], gamma, model.intercept_[0],
-        )  # fmt: skip
-        return cls(classifier, _as_float64(_SUPPORT, arrays))
+        learnt = (model.support_vectors_, model.dual_coef_[0], gamma, model.intercept_[0])
+        return cls(classifier, _as_float64(cls.names, (scaler.mean, scaler.scale, *learnt)))
 
     def score(self, windows: Float32Array) -> Float64Array:
         """Signed distance [shape=(N,)] of windows [shape=(N, L, 12, 2)] from the edge of what is authentic.
 
         Above 0 = within it; higher = more authentic. No odds: how far fakes lie, the model does not know.
         """
-        held = self.arrays
-        rows = scaled(_STATISTICS[self.classifier.kind](windows), held["mean"], held["scale"])
+        from scipy.spatial.distance import cdist
+
+        held, rows = self.arrays, self._rows(windows)
         parts = [np.zeros(0)]
         for first in range(0, len(rows), _AT_ONCE):
-            some = rows[first : first + _AT_ONCE]
-            distance = ((some[:, None, :] - held["support"][None, :, :]) ** 2).sum(axis=2)
+            distance = cdist(rows[first : first + _AT_ONCE], held["support"], "sqeuclidean")
             parts.append(np.exp(-held["gamma"] * distance) @ held["weight"] + held["intercept"])
         return np.concatenate(parts)
 
