@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from poseauth.keypoints import KeypointSequence
     from poseauth.study.rows import RowTask
 
+_OFFLINE = "HF_HUB_OFFLINE"
 _ROW_FORMAT = 1
 """Raised when rows of earlier versions no longer mean the same."""
 
@@ -219,7 +221,7 @@ def at_lengths(presets: Sequence[Preset], lengths: Sequence[int]) -> list[tuple[
     return found
 
 
-def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[Row]:
+def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path, *, allow_download: bool) -> list[Row]:
     """Every row, those of an earlier run as they stand; each is written to `table` as soon as it is known.
 
     A row runs in a process of its own: one that dies costs its row.
@@ -232,7 +234,7 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[R
     from poseauth.study.rows import DONE, RowWork, failed_row
 
     found: dict[tuple[str, int | None, int], Row] = {}
-    with RowFile(table, (), _about) as file, study_progress(len(tasks)) as progress:
+    with RowFile(table, (), _about) as file, study_progress(len(tasks)) as progress, _network(allow_download):
         waiting = []
         for task in tasks:
             known = file.kept.get(task.key)
@@ -256,6 +258,21 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[R
             progress.done(_name(task), _in_words(row), is_well=row["status"] == DONE)
         file.settle([task.about for task in tasks])
     return [found[task.about] for task in tasks]
+
+
+@contextmanager
+def _network(is_allowed: bool) -> Iterator[None]:
+    """Whether the processes started meanwhile may fetch weights: the hub's package reads it from its environment."""
+    before = os.environ.get(_OFFLINE)
+    if not is_allowed:
+        os.environ[_OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if not is_allowed:
+            os.environ.pop(_OFFLINE)
+            if before is not None:
+                os.environ[_OFFLINE] = before
 
 
 def _about(row: Row) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -162,6 +163,21 @@ def test_a_study_that_was_killed_goes_on_where_it_was(poseauth, table, done, tol
     assert asked == [PRESETS[2]]
     assert again(poseauth, table, out, "--seed", "1")[0] == 0  # other rows: all are asked for
     assert asked == [PRESETS[2], *PRESETS]
+
+
+def test_nothing_is_fetched_unless_it_was_allowed(poseauth, table, told, tmp_path, monkeypatch):
+    kept, found = {row["preset"]: row for row in told["rows"]}, []
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    def outcome(task):
+        found.append(os.environ.get("HF_HUB_OFFLINE"))
+        return kept[task.name]
+
+    monkeypatch.setattr(study_run, "run_in_processes", fake_run(outcome, []))
+    again(poseauth, table, tmp_path / "a.json")
+    again(poseauth, table, tmp_path / "b.json", "--allow-download")
+    assert found == ["1"] * 3 + [None] * 3
+    assert "HF_HUB_OFFLINE" not in os.environ
 
 
 def test_a_row_that_failed_says_why_and_the_others_go_on(poseauth, table, told, tmp_path, monkeypatch):
@@ -333,6 +349,7 @@ def test_clips_of_keypoints_alone_serve_the_pose_presets_and_too_few_are_an_erro
 
 
 def test_the_presets_are_listed(poseauth):
-    status, said, _ = poseauth("study", "--list")
+    status, said, err = poseauth("study", "--list")
     assert status == 0
+    assert "optimiser_search" in err
     assert [line.split()[0] for line in said.splitlines()] == list(load_presets())
