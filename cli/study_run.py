@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from poseauth import __version__
 from poseauth.batch.row_file import Row, RowFile
 from poseauth.batch.worker_processes import Lost, run_in_processes
 from poseauth.errors import InputError, PoseAuthError, PresetError, reason
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from poseauth.study.rows import RowTask
 
 _OFFLINE = "HF_HUB_OFFLINE"
-_ROW_FORMAT = 1
-"""Raised when rows of earlier versions no longer mean the same."""
+"""Read by the package through which timm fetches weights."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def row_tasks(
     for preset, name, length in presets:
         for repeat in range(1, n_repeats + 1):
             told = {
-                "format": _ROW_FORMAT,
+                "version": __version__,
                 "preset": asdict(preset),
                 "seed": seed + repeat - 1,
                 "pretrained": pretrained,
@@ -234,7 +234,12 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path, *, allow_
     from poseauth.study.rows import DONE, RowWork, failed_row
 
     found: dict[tuple[str, int | None, int], Row] = {}
-    with RowFile(table, (), _about) as file, study_progress(len(tasks)) as progress, _network(allow_download):
+    with (
+        RowFile(table, (), _about) as file,
+        _told_when_stopped(table),
+        study_progress(len(tasks)) as progress,
+        _network(allow_download),
+    ):
         waiting = []
         for task in tasks:
             known = file.kept.get(task.key)
@@ -251,18 +256,29 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path, *, allow_
             lambda task, epoch: progress.epoch(_name(task), epoch.number, epoch.n_epochs),
             has_children=True,
         )
-        for task, outcome in outcomes if waiting else ():
-            row = failed_row(task, _of_lost(outcome)) if isinstance(outcome, Lost) else outcome
-            found[task.about] = row
-            file.add(row)
-            progress.done(_name(task), _in_words(row), is_well=row["status"] == DONE)
+        # Closed however this ends: a process that is no daemon would be waited for.
+        with closing(outcomes):
+            for task, outcome in outcomes if waiting else ():
+                row = failed_row(task, _of_lost(outcome)) if isinstance(outcome, Lost) else outcome
+                found[task.about] = row
+                file.add(row)
+                progress.done(_name(task), _in_words(row), is_well=row["status"] == DONE)
         file.settle([task.about for task in tasks])
     return [found[task.about] for task in tasks]
 
 
 @contextmanager
+def _told_when_stopped(table: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"{table} holds the rows that were done; the same command goes on from there.", err=True)
+        raise
+
+
+@contextmanager
 def _network(is_allowed: bool) -> Iterator[None]:
-    """Whether the processes started meanwhile may fetch weights: the hub's package reads it from its environment."""
+    """Whether the processes started meanwhile may fetch weights."""
     before = os.environ.get(_OFFLINE)
     if not is_allowed:
         os.environ[_OFFLINE] = "1"
