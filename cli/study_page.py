@@ -52,6 +52,7 @@ def page(told: Mapping[str, Any]) -> str:
         section("test", "On the test clips", _test(told)),
         *([section("fusion", "Movement and face together", _fusion(told["fusion"]))] if told["fusion"] else []),
         *([section("attacks", "By attack", _attacks(told["attacks"]))] if told["attacks"] else []),
+        *([section("lengths", "By sequence length", _lengths(told["summary"]))] if told["options"]["lengths"] else []),
         section("sides", "Train, validation and test", _sides(told)),
         section("confusion", "Confusion matrices", _confusion(told)),
         section("costs", "What they cost", _costs(told["summary"])),
@@ -152,6 +153,20 @@ def _sides(told: Mapping[str, Any]) -> str:
         "single faces."
     )
     return f"{table('The same weights on all three sides', ('Preset', *columns), rows)}\n<p>{text(note)}</p>"
+
+
+def _lengths(summary: Sequence[Mapping[str, Any]]) -> str:
+    done = [entry for entry in summary if entry["n_done"] and entry["length"] is not None]
+    if not done:
+        return "<p>No row of any length is done.</p>"
+    from poseauth.study.curves import length_picture
+
+    alt = "Accuracy and AUC of test clips over the frames of a window or of a clip's faces. The tables have the figures"
+    return f'<div class="curves">{_image(alt, length_picture(done))}</div>'
+
+
+def _image(alt: str, png: bytes) -> str:
+    return f'<img alt="{text(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
 
 
 def _confusion(told: Mapping[str, Any]) -> str:
@@ -259,8 +274,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> str:
     from poseauth.study.curves import curve_picture
 
     figures = [
-        f'<figure><img alt="{text(_alt(row))}" src="data:image/png;base64,'
-        f'{base64.b64encode(curve_picture(row["curve"], row["best_loss_epoch"])).decode("ascii")}">'
+        f"<figure>{_image(_alt(row), curve_picture(row['curve'], row['best_loss_epoch']))}"
         f"<figcaption>{text(_caption(row))}</figcaption></figure>"
         for row in taught
     ]

@@ -288,6 +288,9 @@ def test_repeats_and_lengths_are_rows_of_their_own(poseauth, table, told, tmp_pa
         (name, length, 2) for name in POSE for length in (20, 30)
     ]
     assert found["summary"][0]["test"]["auc_sd"] == 0.0
+    shown = Page(out.with_suffix(".html").read_text(encoding="utf-8"))
+    assert "By sequence length" in shown.said
+    assert any(image["alt"].startswith("Accuracy and AUC of test clips over") for image in shown.named("img"))
     assert study_summary.fusion_partner(found["rows"], "pose-mean") == ("pose-mean", 30)
     assert study_summary.fusion_partner(found["rows"], "pose-profile") is None
 
