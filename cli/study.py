@@ -102,7 +102,11 @@ Exit status: 0 every row done, 1 failed, 2 usage, 3 some clips or rows not (each
     metavar="A,B,C",
     help="Shares of train, validation and test.",
 )
-@click.option("--no-pretrained", is_flag=True, help="Backbones begin at random instead of with ImageNet weights.")
+@click.option(
+    "--no-pretrained",
+    is_flag=True,
+    help="Backbones begin at random. [default: with ImageNet weights, fetched once with --allow-download]",
+)
 @click.option(
     "--fuse",
     "partner",
@@ -198,7 +202,9 @@ def study(
             n_workers=workers,
             weights=keep_weights,
         )
-        rows = run_rows(tasks, read, json_path.with_suffix(".rows.jsonl"))
+        rows = run_rows(
+            tasks, read, json_path.with_suffix(".rows.jsonl"), allow_download=reader_options["allow_download"]
+        )
     options = StudyOptions(tiny=tiny, seed=seed, n_repeats=repeats, shares=shares, lengths=lengths, partner=partner)
     told = tell(rows, read, options)
     from .evaluation_report import write_json, write_text
@@ -233,7 +239,8 @@ def _partner(wanted: str | None, presets: Sequence[Preset]) -> str | None:
 
 
 def _list_presets() -> None:
-    from poseauth.study.preset_files import load_presets
+    from poseauth.study.preset_files import built_in_files, load_presets
 
     for preset in load_presets().values():
         click.echo(f"{preset.name:<28} {preset.family:<11} {preset.title} ({preset.source})")
+    click.echo(f"files of presets, searches last: {', '.join(built_in_files())}", err=True)

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from poseauth.study.measures import MIN_GROUPS
+
 from .evaluation_page import definitions
 from .page import counted, document, listed, section, table, text
 from .study_report import how_sure, name_of, seconds, spread
@@ -18,8 +20,8 @@ figcaption { font-size: 0.9rem; }
 .sure { border-left: 0.3rem solid currentColor; padding-left: 0.8rem; max-width: 60rem; }
 tbody th { white-space: nowrap; }
 td { overflow-wrap: normal; }
-section[aria-labelledby="test"] td:first-of-type { min-width: 15rem; }
-section[aria-labelledby="costs"] td:first-of-type { min-width: 12rem; }
+section[aria-labelledby="test"] td:last-of-type { min-width: 15rem; }
+section[aria-labelledby="costs"] td:last-of-type { min-width: 12rem; }
 dt { font-weight: 600; margin-top: 0.5rem; }
 dd { margin: 0; max-width: 60rem; }
 """
@@ -50,6 +52,7 @@ def page(told: Mapping[str, Any]) -> str:
         section("test", "On the test clips", _test(told)),
         *([section("fusion", "Movement and face together", _fusion(told["fusion"]))] if told["fusion"] else []),
         *([section("attacks", "By attack", _attacks(told["attacks"]))] if told["attacks"] else []),
+        *([section("lengths", "By sequence length", _lengths(told["summary"]))] if told["options"]["lengths"] else []),
         section("sides", "Train, validation and test", _sides(told)),
         section("confusion", "Confusion matrices", _confusion(told)),
         section("costs", "What they cost", _costs(told["summary"])),
@@ -88,7 +91,7 @@ def _test(told: Mapping[str, Any]) -> str:
     spread_words = (
         f"mean ± standard deviation over {repeats} trainings"
         if repeats > 1
-        else "in brackets the 95 % interval by group, of one training"
+        else f"in brackets the 95 % interval by group, where there are {MIN_GROUPS} or more of either label"
     )
     parts = []
     for family, words in _FAMILIES.items():
@@ -98,9 +101,9 @@ def _test(told: Mapping[str, Any]) -> str:
             if row is not None and entry["family"] == family:
                 asked = row["sides"]["test"]
                 cells = [_with_interval(entry["test"], asked, name, told) for name in _FIGURES]
-                rows.append((name_of(entry), entry["title"], *cells, f"{asked['n_real']} + {asked['n_fake']}"))
+                rows.append((name_of(entry), *cells, f"{asked['n_real']} + {asked['n_fake']}", entry["title"]))
         if rows:
-            columns = ("Preset", "What it is", *_FIGURES.values(), "Clips, real + fake")
+            columns = ("Preset", *_FIGURES.values(), "Clips, real + fake", "What it is")
             parts.append(table(f"By {words}: figures of test clips, {spread_words}", columns, rows))
     lost = [
         (name_of(entry), str(one["repeat"]), one["status"], one["reason"])
@@ -137,19 +140,33 @@ def _sides(told: Mapping[str, Any]) -> str:
     rows = [
         (
             name_of(entry),
-            *(spread(entry[side], name) for name in ("accuracy", "example_accuracy", "example_loss") for side in sides),
+            *(spread(entry[side], name) for name in ("accuracy", "example_loss", "example_accuracy") for side in sides),
         )
         for entry in told["summary"]
         if entry["n_done"]
     ]
     columns = [
-        f"{words}, {side}" for words in ("Accuracy", "Accuracy of examples", "Loss of examples") for side in sides
+        f"{words}, {side}" for words in ("Accuracy", "Loss of examples", "Accuracy of examples") for side in sides
     ]
     note = (
         "Much better on train than on test: learnt by heart. Examples are windows of movement, a clip's faces, or "
         "single faces."
     )
     return f"{table('The same weights on all three sides', ('Preset', *columns), rows)}\n<p>{text(note)}</p>"
+
+
+def _lengths(summary: Sequence[Mapping[str, Any]]) -> str:
+    done = [entry for entry in summary if entry["n_done"] and entry["length"] is not None]
+    if not done:
+        return "<p>No row of any length is done.</p>"
+    from poseauth.study.curves import length_picture
+
+    alt = "Accuracy and AUC of test clips over the frames of a window or of a clip's faces. The tables have the figures"
+    return f'<div class="curves">{_image(alt, length_picture(done))}</div>'
+
+
+def _image(alt: str, png: bytes) -> str:
+    return f'<img alt="{text(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
 
 
 def _confusion(told: Mapping[str, Any]) -> str:
@@ -171,13 +188,13 @@ def _costs(summary: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         (
             name_of(entry),
-            entry["source"],
             seconds(entry["training_s"]),
             _number(entry["best_loss_epoch"]),
             _number(entry["best_accuracy_epoch"]),
             _large(entry["n_parameters"]),
             _bytes(entry["weights_bytes"]),
             "-" if entry["inference_ms_a_clip"] is None else f"{entry['inference_ms_a_clip']:.1f} ms",
+            entry["source"],
         )
         for entry in summary
         if entry["n_done"]
@@ -185,8 +202,8 @@ def _costs(summary: Sequence[Mapping[str, Any]]) -> str:
     return table(
         "Means over repeats, on the machine that ran them",
         (
-            "Preset", "After", "Taught in", "Epoch of least validation loss", "Epoch of best validation accuracy",
-            "Parameters", "Weights on disk", "Answer to one clip",
+            "Preset", "Taught in", "Epoch of least validation loss", "Epoch of best validation accuracy",
+            "Parameters", "Weights on disk", "Answer to one clip", "After",
         ),
         rows,
     )  # fmt: skip
@@ -204,7 +221,7 @@ def _attacks(attacks: Sequence[Mapping[str, Any]]) -> str:
         for name, of in found.items()
     ]  # fmt: skip
     return table(
-        f"Real test clips against the fakes of one kind ({listed(list(counts.values()))})",
+        f"Real test clips against the fakes of one kind ({'; '.join(counts.values())})",
         ("Preset", *(f"AUC, {kind}" for kind in kinds), *(f"Found of {kind}" for kind in kinds)),
         rows,
     )
@@ -215,28 +232,32 @@ def _fusion(fusion: Sequence[Mapping[str, Any]]) -> str:
     lost = [(name_of(entry, "appearance"), entry["reason"]) for entry in fusion if not entry["test"]]
     found = ""
     if done:
-        kinds = sorted(set().union(*(entry["by_attack"] for entry in done)))
-        columns = [f"{words}, {what}" for what in ("AUC", "accuracy") for _, words in _FUSED]
-        columns += [f"{words}, AUC of {kind}" for kind in kinds for _, words in _FUSED]
-        rows = [
-            (
-                name_of(entry, "appearance"),
-                *(spread(entry["test"][which], name) for name in ("auc", "accuracy") for which, _ in _FUSED),
-                *(
-                    spread(entry["by_attack"][kind][which], "auc") if kind in entry["by_attack"] else "-"
-                    for kind in kinds
-                    for which, _ in _FUSED
-                ),
-            )
-            for entry in done
-        ]
         one = done[0]
         found = table(
             f"Each appearance preset with {one['pose']}, fitted on {counted(one['n_validation'], 'validation clip')}, "
             f"on {counted(one['n_test'], 'test clip')} that both could judge",
-            ("Preset", *columns),
-            rows,
+            ("Preset", *(f"{words}, {what}" for what in ("AUC", "accuracy") for _, words in _FUSED)),
+            [
+                (
+                    name_of(entry, "appearance"),
+                    *(spread(entry["test"][which], name) for name in ("auc", "accuracy") for which, _ in _FUSED),
+                )
+                for entry in done
+            ],
         )
+        for kind in sorted(set().union(*(entry["by_attack"] for entry in done))):
+            found += "\n" + table(
+                f"The same for real clips against {kind}",
+                ("Preset", *(f"{words}, AUC" for _, words in _FUSED)),
+                [
+                    (
+                        name_of(entry, "appearance"),
+                        *(spread(entry["by_attack"][kind][which], "auc") for which, _ in _FUSED),
+                    )
+                    for entry in done
+                    if kind in entry["by_attack"]
+                ],
+            )
         found += (
             "\n<p>A swapped face is seen in the pictures and not in the movement, a puppet in the movement and not in "
             "the pictures. Fusion can find both where the validation clips hold both.</p>"
@@ -253,8 +274,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> str:
     from poseauth.study.curves import curve_picture
 
     figures = [
-        f'<figure><img alt="{text(_alt(row))}" src="data:image/png;base64,'
-        f'{base64.b64encode(curve_picture(row["curve"], row["best_loss_epoch"])).decode("ascii")}">'
+        f"<figure>{_image(_alt(row), curve_picture(row['curve'], row['best_loss_epoch']))}"
         f"<figcaption>{text(_caption(row))}</figcaption></figure>"
         for row in taught
     ]
@@ -331,4 +351,6 @@ def _large(value: float | None) -> str:
 
 
 def _bytes(value: float | None) -> str:
-    return "-" if value is None else f"{value / 1e6:.2f} MB"
+    if value is None:
+        return "-"
+    return f"{value / 1e3:.1f} kB" if value < 1e5 else f"{value / 1e6:.1f} MB"

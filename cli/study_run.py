@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from poseauth import __version__
 from poseauth.batch.row_file import Row, RowFile
 from poseauth.batch.worker_processes import Lost, run_in_processes
 from poseauth.errors import InputError, PoseAuthError, PresetError, reason
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from poseauth.keypoints import KeypointSequence
     from poseauth.study.rows import RowTask
 
-_ROW_FORMAT = 1
-"""Raised when rows of earlier versions no longer mean the same."""
+_OFFLINE = "HF_HUB_OFFLINE"
+"""Read by the package through which timm fetches weights."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def row_tasks(
     for preset, name, length in presets:
         for repeat in range(1, n_repeats + 1):
             told = {
-                "format": _ROW_FORMAT,
+                "version": __version__,
                 "preset": asdict(preset),
                 "seed": seed + repeat - 1,
                 "pretrained": pretrained,
@@ -219,7 +221,7 @@ def at_lengths(presets: Sequence[Preset], lengths: Sequence[int]) -> list[tuple[
     return found
 
 
-def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[Row]:
+def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path, *, allow_download: bool) -> list[Row]:
     """Every row, those of an earlier run as they stand; each is written to `table` as soon as it is known.
 
     A row runs in a process of its own: one that dies costs its row.
@@ -232,7 +234,12 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[R
     from poseauth.study.rows import DONE, RowWork, failed_row
 
     found: dict[tuple[str, int | None, int], Row] = {}
-    with RowFile(table, (), _about) as file, study_progress(len(tasks)) as progress:
+    with (
+        RowFile(table, (), _about) as file,
+        _told_when_stopped(table),
+        study_progress(len(tasks)) as progress,
+        _network(allow_download),
+    ):
         waiting = []
         for task in tasks:
             known = file.kept.get(task.key)
@@ -249,13 +256,39 @@ def run_rows(tasks: Sequence[RowTask], study: StudyClips, table: Path) -> list[R
             lambda task, epoch: progress.epoch(_name(task), epoch.number, epoch.n_epochs),
             has_children=True,
         )
-        for task, outcome in outcomes if waiting else ():
-            row = failed_row(task, _of_lost(outcome)) if isinstance(outcome, Lost) else outcome
-            found[task.about] = row
-            file.add(row)
-            progress.done(_name(task), _in_words(row), is_well=row["status"] == DONE)
+        # Closed however this ends: a process that is no daemon would be waited for.
+        with closing(outcomes):
+            for task, outcome in outcomes if waiting else ():
+                row = failed_row(task, _of_lost(outcome)) if isinstance(outcome, Lost) else outcome
+                found[task.about] = row
+                file.add(row)
+                progress.done(_name(task), _in_words(row), is_well=row["status"] == DONE)
         file.settle([task.about for task in tasks])
     return [found[task.about] for task in tasks]
+
+
+@contextmanager
+def _told_when_stopped(table: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"{table} holds the rows that were done; the same command goes on from there.", err=True)
+        raise
+
+
+@contextmanager
+def _network(is_allowed: bool) -> Iterator[None]:
+    """Whether the processes started meanwhile may fetch weights."""
+    before = os.environ.get(_OFFLINE)
+    if not is_allowed:
+        os.environ[_OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if not is_allowed:
+            os.environ.pop(_OFFLINE)
+            if before is not None:
+                os.environ[_OFFLINE] = before
 
 
 def _about(row: Row) -> tuple[Any, ...]:

@@ -46,7 +46,7 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_pose.py",
     "keypoint_extractors/yolo_weights.py",
 }
-HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
+HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib", "timm")
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "doctor")
 
 
@@ -201,6 +201,17 @@ def test_nothing_imports_the_comparison_of_detectors_but_the_command_line():
     for path in FILES:
         if "poseauth.study" in path.read_text(encoding="utf-8") and path.parts[-2] != "study":
             assert _folder_of(path) == "cli", path
+            assert path.name.startswith("study"), path
+
+
+@pytest.mark.parametrize(
+    "module", ["cli.enroll", "cli.verify", "person_profiles.enrolment", "keypoint_extractors.sources"]
+)
+def test_enrolment_and_verification_load_nothing_of_the_comparison(module):
+    told = "import sys; print(sorted(name for name in sys.modules if name.startswith(('poseauth.study', 'timm'))))"
+    command = [sys.executable, "-c", f"import {module}; {told}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
 def test_every_file_of_presets_is_packaged():

@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -78,7 +78,7 @@ def run_in_processes(
     on_told: Callable[[W, Any], None],
     *,
     has_children: bool = False,
-) -> Iterator[tuple[W, R | Lost]]:
+) -> Generator[tuple[W, R | Lost], None, None]:
     """The result of every piece as it is done, over several processes.
 
     Parameters

@@ -150,7 +150,8 @@ def _from_timm(network: FaceNetwork, *, pretrained: bool) -> tuple[nn.Module, Ma
             raise
         raise WeightsNotFoundError(
             f"the ImageNet weights of {network.backbone} ({name}) are not in the cache and could not be downloaded "
-            f"({type(error).__name__}: {str(error)[:200]}); --no-pretrained begins at random"
+            f"({type(error).__name__}: {str(error)[:200]}). --allow-download fetches them once where there is a "
+            "network; --no-pretrained begins at random"
         ) from error
     return module, module.pretrained_cfg
 

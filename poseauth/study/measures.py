@@ -15,6 +15,8 @@ from poseauth.arrays import BoolArray, Float64Array
 DECISION = 0.5
 """Probability above which a clip is called authentic."""
 N_RESAMPLES = 500
+MIN_GROUPS = 5
+"""Of either label; resampling fewer says nothing of the spread."""
 _SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1 where a logarithm is taken: a network's float32 cannot tell more."""
 
@@ -57,7 +59,7 @@ class Measures:
     undefined : mapping of str to str
         Why a figure is None.
     intervals : mapping of str to Interval
-        Of those in `WITH_INTERVAL` for which one can be told.
+        Of those in `WITH_INTERVAL`, where there are `MIN_GROUPS` of either label.
     confusion : Confusion
         At `DECISION`.
     """
@@ -118,7 +120,10 @@ def measure(
         int((~is_authentic & called_real).sum()),
         int((~is_authentic & ~called_real).sum()),
     )
-    intervals = _intervals(is_authentic, probability, groups, values, seed, n_resamples) if len(groups) else {}
+    n_groups = [len({groups[row] for row in np.flatnonzero(side)}) for side in (is_authentic, ~is_authentic) if groups]
+    intervals = {}
+    if min(n_groups, default=0) >= MIN_GROUPS:
+        intervals = _intervals(is_authentic, probability, groups, values, seed, n_resamples)
     return Measures(n_real, n_fake, values, undefined, confusion, intervals)
 
 

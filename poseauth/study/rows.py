@@ -17,7 +17,7 @@ from poseauth.study.detectors import Answers, Taught, teach_preset
 from poseauth.study.fitting import StudyEpoch, is_out_of_memory, loss_and_accuracy
 from poseauth.study.fusion import ClipScore, by_attack
 from poseauth.study.measures import Measures, measure
-from poseauth.study.presets import Preset
+from poseauth.study.presets import FaceNetwork, Model, Preset
 from poseauth.study.splitting import SIDES
 
 DONE, FAILED, OUT_OF_MEMORY = "done", "failed", "out of memory"
@@ -169,9 +169,14 @@ def row_head(task: RowTask) -> dict[str, Any]:
         "repeat": task.repeat,
         "seed": task.seed,
         "device": task.device,
-        "pretrained": task.pretrained and task.preset.family == "appearance",
+        "pretrained": task.pretrained and has_published_weights(task.preset.model),
         "poseauth_version": __version__,
     }
+
+
+def has_published_weights(model: Model) -> bool:
+    """Whether there are ImageNet weights for its backbone."""
+    return isinstance(model, FaceNetwork) and not model.narrow and model.backbone not in ("mesonet4", "custom")
 
 
 def failed_row(task: RowTask, reason: str, status: str = FAILED) -> dict[str, Any]:

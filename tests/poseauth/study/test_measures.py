@@ -64,14 +64,15 @@ def test_intervals_hold_the_figure_and_go_by_groups():
     real = np.repeat([True, False], 40)
     p = np.clip(rng.normal(np.where(real, 0.6, 0.4), 0.2), 0, 1)
     alone = measure(real, p, groups=range(80))
-    in_tens = measure(real, p, groups=[i // 10 for i in range(80)])
+    in_fives = measure(real, p, groups=[i // 5 for i in range(80)])
     assert set(alone.intervals) == {"accuracy", "auc", "eer"}
     for name, one in alone.intervals.items():
         assert one.low <= alone.values[name] <= one.high
     assert measure(real, p, groups=range(80)).intervals == alone.intervals
-    assert in_tens.intervals != alone.intervals
+    assert in_fives.intervals.keys() == alone.intervals.keys()
+    assert in_fives.intervals != alone.intervals
     assert not measure(real, p).intervals
-    assert not measure(real, p, groups=["one"] * 80).intervals
+    assert not measure(real, p, groups=[i // 10 for i in range(80)]).intervals  # four of either label
 
 
 def test_what_is_no_probability_is_refused():
