@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,8 +75,8 @@ def build_backbone(network: FaceNetwork, *, pretrained: bool) -> BuiltBackbone:
     network : FaceNetwork
         Which one; a custom one depends on `size_px` too.
     pretrained : bool
-        ImageNet weights, downloaded by timm unless they are in its cache. MesoNet-4, the custom CNNs and whatever is
-        `narrow` have none and begin at random.
+        ImageNet weights, downloaded by timm unless they are in its cache or HF_HUB_OFFLINE is set. MesoNet-4, the
+        custom CNNs and whatever is `narrow` have none and begin at random.
 
     Raises
     ------
@@ -143,17 +145,34 @@ def _from_timm(network: FaceNetwork, *, pretrained: bool) -> tuple[nn.Module, Ma
             module = timm.create_model(name, num_classes=0, **_FEW_BLOCKS.get(network.backbone, {}))
         _make_narrow(module)
         return module, module.pretrained_cfg
+    if pretrained and _is_offline() and not _could_be_in_the_cache(timm.get_pretrained_cfg(name)):
+        raise _weights_not_found(network, name, "nothing is fetched unasked")
     try:
         module = timm.create_model(name, pretrained=pretrained, num_classes=0)
     except Exception as error:  # each host, and each version of the hub's package, has errors of its own
         if not pretrained:
             raise
-        raise WeightsNotFoundError(
-            f"the ImageNet weights of {network.backbone} ({name}) are not in the cache and could not be downloaded "
-            f"({type(error).__name__}: {str(error)[:200]}). --allow-download fetches them once where there is a "
-            "network; --no-pretrained begins at random"
-        ) from error
+        raise _weights_not_found(network, name, f"{type(error).__name__}: {str(error)[:200]}") from error
     return module, module.pretrained_cfg
+
+
+def _is_offline() -> bool:
+    """Whether the hub's package, which fetches most weights, is told to fetch nothing."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def _could_be_in_the_cache(told: Any) -> bool:
+    """False for weights that timm would fetch from a plain address: torch, which does that, knows no being offline."""
+    if told.hf_hub_id or not told.url:
+        return True
+    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(told.url).name).is_file()
+
+
+def _weights_not_found(network: FaceNetwork, name: str, why: str) -> WeightsNotFoundError:
+    return WeightsNotFoundError(
+        f"the ImageNet weights of {network.backbone} ({name}) are not in the cache and could not be downloaded "
+        f"({why}). --allow-download fetches them once where there is a network; --no-pretrained begins at random"
+    )
 
 
 def _make_narrow(module: nn.Module) -> None:

@@ -306,6 +306,19 @@ def test_weights_are_downloaded_only_where_asked_for(monkeypatch):
     assert asked == [False, True, False]
 
 
+@pytest.mark.parametrize("backbone", ["xception", "resnet50"])
+def test_offline_nothing_is_fetched_from_anywhere(monkeypatch, tmp_path, backbone):
+    asked = []
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # read when that package is imported
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *name, **_: asked.append(name))
+    with torch.device("meta"), pytest.raises(WeightsNotFoundError, match=rf"{backbone}.*--allow-download"):
+        FaceClassifier(FaceNetwork(backbone, size_px=64), pretrained=True)
+    assert not asked
+
+
 def test_without_timm_the_extra_is_named_and_the_small_networks_still_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(StudyExtraError, match=r"vgg16 comes with timm.*poseauth\[study\]"):
