@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -444,10 +445,11 @@ _TINY_ADAM_RATE_BY_FRAME = 1e-3
 
 def _tiny_model(model: Model) -> Model:
     if isinstance(model, PoseNetwork):
+        width = min(model.width, _TINY_WIDTH)
         return replace(
             model,
-            width=min(model.width, _TINY_WIDTH),
-            n_heads=min(model.n_heads, 2),
+            width=width,
+            n_heads=math.gcd(width, min(model.n_heads, 2)),
             dropout=min(model.dropout, _TINY_DROPOUT),
         )
     if isinstance(model, PoseProfile):
@@ -465,7 +467,7 @@ def _tiny_model(model: Model) -> Model:
             narrow=True,
             filters=tuple(max(width // 8, 2) for width in model.filters),
             n_frames=min(model.n_frames, _TINY_FRAMES),
-            size_px=max(_SMALLEST_PX.get(model.backbone, 0), _TINY_PX),
+            size_px=min(max(_SMALLEST_PX.get(model.backbone, 0), _TINY_PX), model.size_px),
         )
     return model
 

@@ -120,6 +120,16 @@ def test_the_tiny_one_is_of_the_same_kind(preset):
         assert tiny.training.epochs <= 8
 
 
+@pytest.mark.parametrize(
+    "model",
+    [PoseNetwork("transformer", width=9, n_heads=3), FaceNetwork("custom", (1, 1), size_px=32, n_frames=1)],
+)
+def test_what_is_small_already_has_a_tiny_one_too(model):
+    tiny = Preset("a", "A", "me", model, Training(batch=1, epochs=1)).tiny()
+    assert getattr(tiny.model, "width", 0) <= 9
+    assert getattr(tiny.model, "size_px", 0) <= 32
+
+
 def test_another_length_is_another_row():
     face, pose = PRESETS["yadav2023-resnext50"].at_length(20), PRESETS["pose-gru-2x256"].at_length(40)
     assert (face.name, face.model.n_frames) == ("yadav2023-resnext50-20", 20)
