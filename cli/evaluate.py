@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from .evaluation_report import (
     write_scores,
     write_text,
 )
+from .labelled_table import TableRow, read_table
 from .options import EXTRACTOR_CHOICES, extractor_options, home_option, open_reader, open_store, refuse_missing_device
 from .progress import extraction_progress
 from .reading import SOME_FAILED, read_each, warn
@@ -43,20 +43,9 @@ if TYPE_CHECKING:
 
 ENROL_COLUMNS = ("person", "path", "session")
 TRIAL_COLUMNS = ("person", "path", "label")
+FILLED = ("person", "path")
 _Varied: TypeAlias = "list[tuple[VariedTrial, list[TrialScore]]]"
 LABELS = ("genuine", "impostor", "fake")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of a table: `cells` by column, and the clip, found from the table's own folder."""
-
-    number: int
-    path: Path
-    cells: Mapping[str, str]
-
-    def __getitem__(self, column: str) -> str:
-        return self.cells.get(column, "")
 
 
 @dataclass(frozen=True)
@@ -141,8 +130,8 @@ def evaluate(
     **reader_options: Any,
 ) -> int:
     """Read both tables and their clips, enrol, try, and tell."""
-    enrol_rows = _read_table(enrol_table, ENROL_COLUMNS) if enrol_table else []
-    trial_rows = _read_table(trial_table, TRIAL_COLUMNS)
+    enrol_rows = read_table(enrol_table, ENROL_COLUMNS, filled=FILLED) if enrol_table else []
+    trial_rows = read_table(trial_table, TRIAL_COLUMNS, filled=FILLED)
     _check_trial_rows(trial_rows)
     if closed and not enrol_table:
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
@@ -190,30 +179,8 @@ def evaluate(
     return SOME_FAILED if unread or any(result.reason for result in results) else 0
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> list[_Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            table = csv.DictReader(stream)
-            missing = [name for name in columns if name not in (table.fieldnames or ())]
-            if missing:
-                raise click.UsageError(f"{path}: no column {', '.join(missing)}; {', '.join(columns)} are needed")
-            lines = [
-                (number, {key: (value or "").strip() for key, value in line.items() if isinstance(key, str)})
-                for number, line in enumerate(table, start=2)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise click.UsageError(f"{path} is not a table in UTF-8: {error}") from error
-    rows = [_Row(number, path.parent / cells["path"], cells) for number, cells in lines if any(cells.values())]
-    for row in rows:
-        if not row["person"] or not row["path"]:
-            raise click.UsageError(f"{path}, line {row.number}: person or path is empty")
-    if not rows:
-        raise click.UsageError(f"{path} has no rows")
-    return rows
-
-
-def _check_trial_rows(rows: Iterable[_Row]) -> None:
-    met: dict[tuple[str, Path], _Row] = {}
+def _check_trial_rows(rows: Iterable[TableRow]) -> None:
+    met: dict[tuple[str, Path], TableRow] = {}
     for row in rows:
         if row["label"] not in LABELS:
             raise click.UsageError(f"line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
@@ -243,7 +210,7 @@ def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, Keypoint
     return clips, unread
 
 
-def _trials(rows: Sequence[_Row], clips: Mapping[Path, KeypointSequence]) -> tuple[list[_Row], list[Trial]]:
+def _trials(rows: Sequence[TableRow], clips: Mapping[Path, KeypointSequence]) -> tuple[list[TableRow], list[Trial]]:
     """The trials that can be tried, and their rows."""
     from person_profiles.trials import Trial, with_known_people
 
@@ -263,7 +230,7 @@ def _trials(rows: Sequence[_Row], clips: Mapping[Path, KeypointSequence]) -> tup
 
 
 def _by_enrolling(
-    rows: Sequence[_Row],
+    rows: Sequence[TableRow],
     clips: Mapping[Path, KeypointSequence],
     trials: Sequence[Trial],
     *,
@@ -354,7 +321,7 @@ def _without_copy(sides: _Sides, varied: VariedTrial) -> VariedTrial:
     return varied
 
 
-def _vary(reader: SourceReader, rows: Sequence[_Row], trials: Sequence[Trial]) -> list[VariedTrial]:
+def _vary(reader: SourceReader, rows: Sequence[TableRow], trials: Sequence[Trial]) -> list[VariedTrial]:
     """Every trial with its clip varied in each way that applies; a clip is varied once, whoever it is held against.
 
     The reader is closed at the end: its network and a training need not share a device's memory.

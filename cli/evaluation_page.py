@@ -61,7 +61,7 @@ def page(told: Mapping[str, Any], plots: Mapping[str, bytes]) -> str:
         section("plots", "Plots", _plots(plots)),
         section("trials", "Trials", _trials(told["scores"])),
         *([section("lost", "Not enrolled", _lost(told["not_enrolled"]))] if told["not_enrolled"] else []),
-        section("definitions", "What the words mean", _definitions(told)),
+        section("definitions", "What the words mean", definitions(told["definitions"])),
     ]
     title = "poseauth: error rates on labelled clips"
     return document(
@@ -205,8 +205,9 @@ def _lost(entries: Iterable[Mapping[str, str]]) -> str:
     )
 
 
-def _definitions(told: Mapping[str, Any]) -> str:
-    words = [f"<dt>{text(name)}</dt>\n<dd>{text(meaning)}</dd>" for name, meaning in told["definitions"].items()]
+def definitions(meanings: Mapping[str, str]) -> str:
+    """What words mean, as a list."""
+    words = [f"<dt>{text(name)}</dt>\n<dd>{text(meaning)}</dd>" for name, meaning in meanings.items()]
     return "<dl>\n" + "\n".join(words) + "\n</dl>"
 
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": "Say whether a clip moves like an enrolled person.",
     "profiles": "List, show, export, import and remove enrolled people; sign profiles.",
     "serve": "A page in the browser: check clips, enrol people, for one user or a newsroom.",
+    "study": "Train and compare detectors of the literature on labelled clips.",
     "evaluate": "Error rates with confidence intervals on labelled clips.",
     "doctor": "Say what can run here, what is missing and how to get it.",
 }

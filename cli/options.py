@@ -79,7 +79,7 @@ extractor_options: Callable[[Any], Any] = together(
     _WEIGHTS,
     _DEVICE,
     click.option(
-        "--allow-download", is_flag=True, help="Fetch published YOLO weights once if they are nowhere on this machine."
+        "--allow-download", is_flag=True, help="Fetch published weights once if they are nowhere on this machine."
     ),
     click.option(
         "--cache-dir",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
     from keypoint_extractors.extraction import Progress as Extraction
@@ -89,6 +91,61 @@ def training_progress(*, quiet: bool = False) -> Iterator[TrainingBar]:
     """A bar for the epochs of an enrolment."""
     with _bars(quiet=quiet) as bars:
         yield TrainingBar(bars)
+
+
+@contextmanager
+def counting_progress(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar for so many things that are done one by one; gives what is called at each."""
+    with _bars(quiet=False) as bars:
+        task = bars.add_task(name, total=total, told="")
+        yield lambda: bars.update(task, advance=1)
+
+
+class StudyBar:
+    """A bar over all rows of a study, with the epochs of the row in work, and a line for each row that is done."""
+
+    def __init__(self, bars: Progress, n_rows: int) -> None:
+        self._bars = bars
+        self._n_rows = n_rows
+        self._n_done = self._n_known = 0
+        self._begun = time.monotonic()
+        self._task = bars.add_task("rows", total=n_rows, told="")
+
+    def known(self) -> None:
+        """A row stands there from an earlier run."""
+        self._n_done += 1
+        self._n_known += 1
+        self._bars.update(self._task, completed=self._n_done)
+
+    def epoch(self, name: str, number: int, n_epochs: int) -> None:
+        """How far the row in work is."""
+        self._bars.update(
+            self._task, completed=self._n_done + number / n_epochs, told=f"{_shortened(name)} epoch {number}/{n_epochs}"
+        )
+
+    def done(self, name: str, words: str, *, is_well: bool) -> None:
+        """A row is done; says so, with the time that is left by the rows so far."""
+        self._n_done += 1
+        self._bars.update(self._task, completed=self._n_done, told="")
+        seconds = (time.monotonic() - self._begun) / (self._n_done - self._n_known) * (self._n_rows - self._n_done)
+        left = f"; about {_duration(seconds)} left" if self._n_done < self._n_rows else ""
+        self._bars.console.print(
+            Text(f"row {self._n_done} of {self._n_rows}, {name}: {words}{left}", style="" if is_well else "yellow"),
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def study_progress(n_rows: int) -> Iterator[StudyBar]:
+    """A bar over the rows of a study."""
+    with _bars(quiet=False) as bars:
+        yield StudyBar(bars, n_rows)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

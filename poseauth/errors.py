@@ -21,6 +21,9 @@ PoseAuthError
 ├── EnrolmentError              the given videos cannot make a profile
 │   ├── WeakProfileError        the person cannot be told from others, or nobody knows whether they can
 │   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
+├── StudyExtraError             a package of the extra [study] is not installed
+├── PresetError                 a detector of the study is described in a way that is not known or out of range
+├── StudyError                  the labelled clips cannot make a comparison of detectors
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -130,6 +133,18 @@ class WeakProfileError(EnrolmentError):
 
 class TrialOverlapError(EnrolmentError):
     """A test clip and an enrolled one are the same recording, or of the same session: figures from it would flatter."""
+
+
+class StudyExtraError(PoseAuthError):
+    """A package of the extra [study] is not installed."""
+
+
+class PresetError(PoseAuthError, ValueError):
+    """A detector of the study is described in a way that is not known, or out of range."""
+
+
+class StudyError(PoseAuthError):
+    """The labelled clips cannot make a comparison of detectors."""
 
 
 class StorageError(PoseAuthError):

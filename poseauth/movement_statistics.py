@@ -73,6 +73,14 @@ def posture_distribution(windows: Float32Array) -> Float64Array:
     return _posture(_flat(to_torso(windows)))
 
 
+def movement_correlations(windows: Float32Array) -> Float64Array:
+    """Correlation of every two coordinates over the window, -1 to 1: [shape=(N, 276)].
+
+    Keypoints seen from the neck in torso sizes; 0 where one of the two does not move or is never seen.
+    """
+    return _correlations(_flat(to_torso(windows)))
+
+
 def movement_statistics(windows: Float32Array) -> Float64Array:
     """Posture, amplitudes, correlations, spectra and limb proportions of a window: [shape=(N, 762)].
 

@@ -35,13 +35,19 @@ WEB = {"starlette", "uvicorn", "jinja2", "markupsafe", "python_multipart"}
 TORCH_FILES = {
     "poseauth/models.py",
     "poseauth/training.py",
+    "poseauth/study/backbones.py",
+    "poseauth/study/face_networks.py",
+    "poseauth/study/pose_networks.py",
+    "poseauth/study/detectors.py",
+    "poseauth/study/fitting.py",
+    "poseauth/study/frozen_features.py",
     "keypoint_extractors/registry.py",
     "keypoint_extractors/quiet_ultralytics.py",
     "keypoint_extractors/yolo_pose.py",
     "keypoint_extractors/yolo_weights.py",
 }
-HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib")
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
+HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib", "timm")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "doctor")
 
 
 def sources(folder):
@@ -99,6 +105,11 @@ def test_what_has_a_home_is_imported_nowhere_else(path):
 @every_file
 def test_torch_lives_in_its_model_files_only(path):
     assert "torch" not in imports_of(path) or str(path.relative_to(ROOT)) in TORCH_FILES
+
+
+@every_file
+def test_timm_is_imported_by_the_backbones_of_the_study_alone(path):
+    assert "timm" not in imports_of(path) or path.relative_to(ROOT).as_posix() == "poseauth/study/backbones.py"
 
 
 @every_file
@@ -183,3 +194,29 @@ def test_nothing_imports_the_folder_that_runs_many_pieces_but_the_command_line()
     for path in FILES:
         if "poseauth.batch" in path.read_text(encoding="utf-8") and path.parts[-2] != "batch":
             assert _folder_of(path) == "cli", path
+
+
+def test_nothing_imports_the_comparison_of_detectors_but_the_command_line():
+    """What decides over a person's clips knows nothing of it."""
+    for path in FILES:
+        if "poseauth.study" in path.read_text(encoding="utf-8") and path.parts[-2] != "study":
+            assert _folder_of(path) == "cli", path
+            assert path.name.startswith("study"), path
+
+
+@pytest.mark.parametrize(
+    "module", ["cli.enroll", "cli.verify", "person_profiles.enrolment", "keypoint_extractors.sources"]
+)
+def test_enrolment_and_verification_load_nothing_of_the_comparison(module):
+    told = "import sys; print(sorted(name for name in sys.modules if name.startswith(('poseauth.study', 'timm'))))"
+    command = [sys.executable, "-c", f"import {module}; {told}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_every_file_of_presets_is_packaged():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folder = ROOT / "poseauth" / "study"
+    for path in folder.rglob("*.toml"):
+        patterns = told["package-data"]["poseauth.study"]
+        assert any(path in folder.glob(pattern) for pattern in patterns), path

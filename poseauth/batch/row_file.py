@@ -209,7 +209,9 @@ class RowFile:
         )
 
     def _unwritable(self, error: OSError) -> StorageError:
-        return StorageError(f"{self.path} cannot be written: {error.strerror or error}. Name another --output")
+        return StorageError(
+            f"{self.path} cannot be written: {error.strerror or error}. Free space, or name another file"
+        )
 
     def _release(self) -> None:
         with contextlib.suppress(OSError):  # Windows keeps a file that is open

@@ -14,8 +14,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -75,7 +76,9 @@ def run_in_processes(
     make: Callable[[], Work[W, R]],
     n_processes: int,
     on_told: Callable[[W, Any], None],
-) -> Iterator[tuple[W, R | Lost]]:
+    *,
+    has_children: bool = False,
+) -> Generator[tuple[W, R | Lost], None, None]:
     """The result of every piece as it is done, over several processes.
 
     Parameters
@@ -88,6 +91,8 @@ def run_in_processes(
         How many at a time; so many pieces are held in memory.
     on_told : callable
         Hears the piece and what was told of it.
+    has_children : bool
+        Whether the work starts processes of its own.
 
     Raises
     ------
@@ -97,7 +102,8 @@ def run_in_processes(
     """
     waiting = iter(pieces)
     again: list[_Try[W]] = []
-    free = [WorkerProcess(make) for _ in range(n_processes)]
+    start = partial(WorkerProcess, make, has_children=has_children)
+    free = [start() for _ in range(n_processes)]
     busy: list[WorkerProcess] = []
     try:
         while True:
@@ -110,7 +116,7 @@ def run_in_processes(
                     following.piece, following.number
                 ):  # died while it had nothing to do: that is not the piece's fault
                     process.end()
-                    process = WorkerProcess(make)
+                    process = start()
                     process.give(following.piece, following.number)
                 busy.append(process)
             if not busy:
@@ -121,7 +127,7 @@ def run_in_processes(
                 if answer is None:
                     busy.remove(process)
                     process.end()
-                    free.append(WorkerProcess(make))
+                    free.append(start())
                     if piece.number < MOST_TRIES:
                         again.append(_Try(piece.piece, piece.number + 1))
                     else:
@@ -166,13 +172,18 @@ class WorkerProcess:
     ----------
     make : callable
         As in `run_in_processes`.
+    has_children : bool
+        As in `run_in_processes`. Such a process is no daemon, to which Python denies children: it ends itself when its
+        pipe closes or its parent is gone.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], *, has_children: bool = False) -> None:
         # Spawned: a fork would copy locks that other threads hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make), name="poseauth-worker", daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(theirs, make), name="poseauth-worker", daemon=not has_children
+        )
         self._process.start()
         theirs.close()  # so that its death closes the pipe
         self.holds: Any = None

@@ -9,8 +9,9 @@ import shutil
 import numpy as np
 import pytest
 
-from cli.evaluate import _read_clips, _Row, _vary
+from cli.evaluate import _read_clips, _vary
 from cli.evaluation_report import SCORE_COLUMNS, VariedTrial, ladder_figures, summary, write_text
+from cli.labelled_table import TableRow
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.sources import SourceReader
@@ -235,7 +236,7 @@ class ReaderOfFour:
 def test_a_video_is_varied_once_for_all_it_is_held_against_and_no_file_is_left(tmp_path, capsys):
     movement = speak(STYLES[0], duration_s=1, seed=1, width=64, height=48)
     path = render_video(movement, tmp_path / "clip.mp4")
-    rows = [_Row(2, path, {}), _Row(3, path, {})]
+    rows = [TableRow(2, path, {}), TableRow(3, path, {})]
     trials = [Trial("ada", movement, "genuine", "ada"), Trial("bob", movement, "impostor", "ada", "twin", "s1")]
     reader = ReaderOfFour(speak(STYLES[0], duration_s=1, seed=2))
     varied = _vary(reader, rows, trials)

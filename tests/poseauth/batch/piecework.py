@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -32,6 +33,10 @@ def make(folder):
         if kind == "wait":
             while not (folder / "go").exists():
                 time.sleep(0.01)
+        if kind == "child":
+            child = multiprocessing.Process(target=(folder / "by-a-child").touch)
+            child.start()
+            child.join()
         tell(f"half of {number}")
         return number * 2
 

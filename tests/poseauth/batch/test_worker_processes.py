@@ -64,6 +64,16 @@ def test_here_the_pieces_come_in_their_order_and_one_by_one(tmp_path):
     assert [result for _, result in run] == [2, 4]
 
 
+@pytest.mark.parametrize("has_children", [True, False])
+def test_work_has_processes_of_its_own_where_that_was_said(tmp_path, has_children):
+    run = run_in_processes(
+        [("child", 3)], partial(piecework.make, str(tmp_path)), 1, lambda *_: None, has_children=has_children
+    )
+    ((_, outcome),) = run
+    assert (tmp_path / "by-a-child").exists() == has_children
+    assert outcome == 6 if has_children else "daemonic processes" in outcome.why
+
+
 def test_a_piece_that_kills_each_process_is_lost_after_two_and_costs_no_other(tmp_path):
     outcomes, _ = heard_of([("die", 0), ("well", 1), ("well", 2), ("well", 3)], tmp_path)
     by_number = {piece[1]: outcome for piece, outcome in outcomes}
