@@ -21,6 +21,7 @@ PoseAuthError
 ├── EnrolmentError              the given videos cannot make a profile
 │   ├── WeakProfileError        the person cannot be told from others, or nobody knows whether they can
 │   └── TrialOverlapError       a test clip is, or is a copy of, one that was learnt from
+├── ClusterError                Ray is not here, or no cluster of it
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -130,6 +131,10 @@ class WeakProfileError(EnrolmentError):
 
 class TrialOverlapError(EnrolmentError):
     """A test clip and an enrolled one are the same recording, or of the same session: figures from it would flatter."""
+
+
+class ClusterError(PoseAuthError):
+    """Ray is not installed or cannot be used here, or there is no cluster to be used."""
 
 
 class StorageError(PoseAuthError):
