@@ -16,9 +16,8 @@ import time
 from dataclasses import dataclass
 from types import TracebackType
 
+from poseauth.batch.store import Store
 from poseauth.errors import StorageError
-
-from .store import Store
 
 FOLDER = "_claims"
 LEASE_S = 300.0

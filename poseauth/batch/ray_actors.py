@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from poseauth.batch.worker_processes import DONE, MOST_TRIES, RAISED, Lost, R, W, Work, answer_to
 from poseauth.errors import ClusterError
-
-from .worker_processes import DONE, MOST_TRIES, RAISED, Lost, R, W, Work, answer_to
 
 LOCAL = "local"
 """In place of an address: a cluster of this machine alone, started for the run."""
@@ -155,17 +154,16 @@ class _Begun:
 class _Worker:
     """Does pieces; the work is made at the first."""
 
-    def __init__(self, make: list[Any], begun: Any) -> None:
-        # In a list, so that an actor that is restarted does not wait for it in its constructor.
-        (self._make,), self._begun = make, begun
+    # Everything comes with the piece: an actor whose constructor waits for something might not come back.
+    def __init__(self) -> None:
         self._work: Work[Any, Any] | None = None
 
-    def do(self, number: int, piece: Any) -> tuple[str, Any]:
+    def do(self, number: int, piece: Any, shipped: list[Any], begun: Any) -> tuple[str, Any]:
         import ray
 
-        if ray.get(self._begun.begin.remote(number)) > MOST_TRIES:
+        if ray.get(begun.begin.remote(number)) > MOST_TRIES:
             return _DIED
-        kind, content, self._work = answer_to(piece, lambda: ray.get(self._make)(), self._work, lambda _: None)
+        kind, content, self._work = answer_to(piece, lambda: ray.get(shipped[0])(), self._work, lambda _: None)
         return kind, content
 
 
@@ -204,7 +202,7 @@ def run_on_ray(pieces: Iterable[W], make: Callable[[], Work[W, R]], room: Room) 
         num_cpus=room.n_cpus, num_gpus=room.n_gpus, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD"
     )
     shipped = ray.put(make)  # once a machine, however many workers it has
-    free = [worker.remote([shipped], begun) for _ in range(room.n_workers)]
+    free = [worker.remote() for _ in range(room.n_workers)]
     busy: dict[Any, tuple[Any, int, W]] = {}
     try:
         while True:
@@ -216,7 +214,7 @@ def run_on_ray(pieces: Iterable[W], make: Callable[[], Work[W, R]], room: Room) 
                     break
                 number, piece = following
                 actor = free.pop()
-                busy[actor.do.remote(number, piece)] = actor, number, piece
+                busy[actor.do.remote(number, piece, [shipped], begun)] = actor, number, piece
                 del actor  # a name is a handle too
             if not busy:
                 return
@@ -225,6 +223,11 @@ def run_on_ray(pieces: Iterable[W], make: Callable[[], Work[W, R]], room: Room) 
             try:
                 kind, content = ray.get(ready)
             except ray.exceptions.RayError as error:
+                if isinstance(error, ray.exceptions.RayTaskError) or getattr(error, "actor_init_failed", False):
+                    raise ClusterError(
+                        f"workers cannot begin: {str(error).strip().splitlines()[-1]}. Install poseauth, the same on "
+                        f"every machine: {INSTALL}"
+                    ) from error
                 kind, content = DONE, Lost(f"Ray gave up on it: {type(error).__name__}")
             begun.end.remote(number)
             free.append(actor)

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from poseauth.batch.store import Store
 from poseauth.errors import StorageError
-
-from .store import Store
 
 DESCRIPTION = "_poseauth.json"
 """What the dataset is; like all names that begin with _ it is none of the dataset's files to those who read Parquet."""

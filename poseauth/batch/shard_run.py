@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from .claims import Claims, Holder
-from .row_shards import KnownRow, Row, RowShards, keep_unfinished
-from .store import Store
-from .worker_processes import Lost, Tell, Work
+from poseauth.batch.claims import Claims, Holder
+from poseauth.batch.row_shards import KnownRow, Row, RowShards, keep_unfinished
+from poseauth.batch.store import Store
+from poseauth.batch.worker_processes import Lost, Tell, Work
 
 WAIT_S = 5.0
 """Between two looks at what another run holds."""

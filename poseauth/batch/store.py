@@ -12,10 +12,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from poseauth.batch.addresses import filesystem, in_words, kind_of
 from poseauth.errors import StorageError
 from poseauth.whole_files import written_whole
-
-from .addresses import filesystem, in_words, kind_of
 
 _IS_THERE = ("PreconditionFailed", "pre-condition", "Conflict")
 """The answers of S3 to a put where nothing may be, that found something or met another put of the same name."""
