@@ -18,13 +18,18 @@ def cluster(n_cpus=2):
     """A cluster whose head has so many cores; or the test is skipped, by name of what is missing."""
     if sys.platform != "linux":
         pytest.skip("Ray's clusters of several machines are for Linux")
-    pytest.importorskip("ray", reason="ray is not here")
-    from poseauth.batch.ray_actors import _ray
+    from poseauth.batch.ray_actors import usable_ray
     from poseauth.errors import ClusterError
 
+    patch = pytest.MonkeyPatch()
+    # Ray's processes tell nobody, and find the code under test.
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    patch.setenv("OMP_NUM_THREADS", "1")
     try:
-        _ray()
+        usable_ray()
     except ClusterError as error:
+        patch.undo()
         pytest.skip(str(error))
     from ray._private import ray_constants
     from ray.cluster_utils import Cluster
@@ -38,19 +43,12 @@ def cluster(n_cpus=2):
         yield started
     finally:
         started.shutdown()
+        patch.undo()
 
 
 def add_machine(started, n_cpus):
     """One more machine of a cluster; gives what `remove_node` takes."""
     return started.add_node(num_cpus=n_cpus, object_store_memory=_STORE_BYTES, node_ip_address="127.0.0.1")
-
-
-def loopback_alone(patch):
-    """The environment in which Ray and its workers are started."""
-    patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    patch.setenv("OMP_NUM_THREADS", "1")
 
 
 def workers():

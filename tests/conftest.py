@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster_here import cluster
+
 # As the command line does, before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before Ray is imported: it and its workers listen on 127.0.0.1 alone.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 
@@ -43,3 +47,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of two cores on this machine; where none can be, tests that need it are skipped with the reason."""
+    with cluster() as started:
+        yield started

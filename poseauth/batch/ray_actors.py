@@ -69,7 +69,7 @@ def connected(address: str) -> Iterator[None]:
         )
     if address == LOCAL:
         os.environ.setdefault(_LOOPBACK_ONLY, "0")
-    ray = _ray()
+    ray = usable_ray()
     with contextlib.redirect_stdout(sys.stderr):
         try:
             ray.init(
@@ -87,7 +87,14 @@ def connected(address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def _ray() -> Any:
+def usable_ray() -> Any:
+    """The package ray.
+
+    Raises
+    ------
+    ClusterError
+        If it is not installed, or cannot work beside what is.
+    """
     try:
         import ray
     except ImportError as error:
@@ -121,7 +128,7 @@ def room_for(n_cpus: float, *, gpus: bool, n_workers: int | None = None) -> Room
     ClusterError
         If there is no machine with a CPU to give.
     """
-    ray = _ray()
+    ray = usable_ray()
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     with_gpu = [machine for machine in machines if machine.get("GPU", 0) >= 1] if gpus else []
     if not machines:
@@ -190,7 +197,7 @@ def run_on_ray(pieces: Iterable[W], make: Callable[[], Work[W, R]], room: Room) 
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    ray = _ray()
+    ray = usable_ray()
     waiting: Iterator[tuple[int, W]] = iter(enumerate(pieces))
     first = next(waiting, None)
     if first is None:

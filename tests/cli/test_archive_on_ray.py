@@ -19,16 +19,7 @@ from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from poseauth.keypoint_files import write_keypoints
 from tests.cli.test_archive import rows_of
-from tests.cluster_here import ROOT, cluster, loopback_alone, workers
-
-
-@pytest.fixture(scope="module")
-def here():
-    patch = pytest.MonkeyPatch()
-    loopback_alone(patch)
-    with cluster() as started:
-        yield started
-    patch.undo()
+from tests.cluster_here import ROOT, workers
 
 
 def command(*arguments):
@@ -40,14 +31,14 @@ def command(*arguments):
     )  # fmt: skip
 
 
-def test_a_cluster_gives_the_rows_of_this_machine(here, poseauth, speeches, home, tmp_path):
+def test_a_cluster_gives_the_rows_of_this_machine(ray_cluster, poseauth, speeches, home, tmp_path):
     clips = tmp_path / "clips"
     clips.mkdir()
     for name in ("test-ada", "test-other", "short"):
         shutil.copy(speeches / f"{name}.npz", clips)
     (clips / "note.npz").write_text("no keypoints")
     arguments = ("verify", clips, "--person", "Ada", "--home", home)
-    on_ray = ("--ray", here.address, "--cpus-per-clip", "1")
+    on_ray = ("--ray", ray_cluster.address, "--cpus-per-clip", "1")
     status, out, err = poseauth(*arguments, "--output", tmp_path / "ray", *on_ray)
     assert (status, "2 clips at a time, each with 1 cores" in err) == (3, True), err
     assert "Parquet files" in out
@@ -80,7 +71,7 @@ def kill_now_and_then(ended, seed, most_s):
 
 
 @pytest.mark.heavy
-def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(here, enrolled_home, tmp_path):
+def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(ray_cluster, enrolled_home, tmp_path):
     pytest.importorskip("mediapipe")
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -92,7 +83,7 @@ def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(here, e
         os.link(clips / f"{number % n_drawn:03d}.mp4", clips / f"{number:03d}.mp4")
     arguments = (
         "verify", clips, "--person", "Ada", "--home", enrolled_home, "--extractor", "mediapipe", "--any-extractor",
-        "--output", tmp_path / "rows", "--ray", here.address, "--cpus-per-clip", "1",
+        "--output", tmp_path / "rows", "--ray", ray_cluster.address, "--cpus-per-clip", "1",
     )  # fmt: skip
     begun, ended = time.monotonic(), threading.Event()
     thread, killed = kill_now_and_then(ended, seed=0, most_s=12.0)
@@ -127,7 +118,7 @@ def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(here, e
 
 
 @pytest.mark.heavy
-def test_ten_thousand_clips_and_two_drivers_at_once(here, enrolled_home, tmp_path):
+def test_ten_thousand_clips_and_two_drivers_at_once(ray_cluster, enrolled_home, tmp_path):
     """Keypoint files, so that what is measured is what lies around them."""
     clips = tmp_path / "clips"
     clips.mkdir()
@@ -146,7 +137,7 @@ def test_ten_thousand_clips_and_two_drivers_at_once(here, enrolled_home, tmp_pat
         "--jobs",
         "1",
         "--ray",
-        here.address,
+        ray_cluster.address,
     )
     begun = time.monotonic()
     drivers = [command(*arguments) for _ in range(2)]

@@ -16,7 +16,7 @@ import pytest
 from poseauth.batch.ray_actors import Room, connected, room_for, run_on_ray
 from poseauth.batch.worker_processes import Lost
 from poseauth.errors import ClusterError, StorageError
-from tests.cluster_here import ROOT, add_machine, cluster, loopback_alone, workers
+from tests.cluster_here import ROOT, add_machine, workers
 from tests.poseauth.batch import piecework
 from tests.poseauth.batch.row_work import run_over
 from tests.poseauth.batch.test_shard_run import check_each_has_one_row, rows_in, tries
@@ -26,12 +26,10 @@ ROOM = Room(2, 1, 0)
 
 
 @pytest.fixture(scope="module")
-def here():
-    patch = pytest.MonkeyPatch()
-    loopback_alone(patch)
-    with cluster() as started:
-        yield started
-    patch.undo()
+def here(ray_cluster):
+    """The cluster, and a connection to it."""
+    with connected(ray_cluster.address):
+        yield ray_cluster
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +52,12 @@ def faulty(here, table, tmp_path):
         thread = threading.Thread(target=meanwhile or (lambda: None))
         thread.start()
         expected = pytest.raises(StorageError) if again else contextlib.nullcontext()
-        with connected(here.address), expected as raised:
+        with expected as raised:
             run_over(place, names, log, run=partial(run_on_ray, room=room), **options)
         thread.join()
         if again:
             (log / "full").unlink()
-            with connected(here.address):
-                run_over(place, names, log, run=partial(run_on_ray, room=ROOM))
+            run_over(place, names, log, run=partial(run_on_ray, room=ROOM))
         seconds = time.monotonic() - begun
         rows = rows_in(place)
         found = [row["name"] for row in rows]
@@ -84,6 +81,35 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
+def test_a_cluster_that_is_not_there_and_an_address_for_clients_are_told():
+    pytest.importorskip("ray", reason="ray is not here")
+    with pytest.raises(ClusterError, match="start the command on a machine of the cluster"), connected("ray://a:10001"):
+        pass
+    with pytest.raises(ClusterError, match=r"no cluster answers .*--ray local"), connected("nonsense"):
+        pass
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ClusterError, match=r"pip install 'poseauth\[ray\]'"), connected("auto"):
+        pass
+
+
+def test_a_pyarrow_that_cannot_be_imported_is_named(monkeypatch):
+    """Ray takes it where it is, and would fail in every worker."""
+
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "pyarrow":
+                raise ImportError("pyarrow requires NumPy 2.0 or newer")
+
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    pytest.importorskip("ray", reason="ray is not here")
+    with pytest.raises(ClusterError, match="pip uninstall pyarrow"), connected("auto"):
+        pass
+
+
 def test_every_listener_of_the_cluster_is_on_this_machine_alone(here):
     shown = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True) if os.path.exists("/usr/bin/ss") else None
     if shown is None:
@@ -94,11 +120,10 @@ def test_every_listener_of_the_cluster_is_on_this_machine_alone(here):
 
 
 def test_the_room_of_a_cluster_is_counted_machine_by_machine(here):
-    with connected(here.address):
-        assert room_for(1, gpus=True) == Room(2, 1, 0)
-        assert room_for(2, gpus=True) == Room(1, 2, 0)
-        assert room_for(16, gpus=False) == Room(1, 2, 0)
-        assert room_for(1, gpus=False, n_workers=7) == Room(7, 1, 0)
+    assert room_for(1, gpus=True) == Room(2, 1, 0)
+    assert room_for(2, gpus=True) == Room(1, 2, 0)
+    assert room_for(16, gpus=False) == Room(1, 2, 0)
+    assert room_for(1, gpus=False, n_workers=7) == Room(7, 1, 0)
     assert Room(7, 1, 0).at_most(3) == Room(3, 1, 0)
 
 
@@ -110,15 +135,13 @@ def test_pieces_come_back_with_results_failures_and_no_more_taken_than_there_are
             taken.append(number)
             yield ("fail" if number == 3 else "well"), number
 
-    with connected(here.address):
-        outcomes = []
-        for piece, outcome in run_on_ray(pieces(), partial(piecework.make, str(tmp_path)), ROOM):
-            outcomes.append((piece, outcome))
-            assert len(taken) <= len(outcomes) + ROOM.n_workers
-        for kind, error in (("full", StorageError),):
-            with pytest.raises(error, match="the disk is full"):
-                list(run_on_ray([(kind, 99)], partial(piecework.make, str(tmp_path)), ROOM))
-        assert list(run_on_ray([], piecework.cannot_make, ROOM)) == []
+    outcomes = []
+    for piece, outcome in run_on_ray(pieces(), partial(piecework.make, str(tmp_path)), ROOM):
+        outcomes.append((piece, outcome))
+        assert len(taken) <= len(outcomes) + ROOM.n_workers
+    with pytest.raises(StorageError, match="the disk is full"):
+        list(run_on_ray([("full", 99)], partial(piecework.make, str(tmp_path)), ROOM))
+    assert list(run_on_ray([], piecework.cannot_make, ROOM)) == []
     by_number = {piece[1]: outcome for piece, outcome in outcomes}
     assert isinstance(by_number.pop(3), Lost)
     assert by_number == {number: 2 * number for number in range(8) if number != 3}
@@ -225,36 +248,5 @@ def _is_worker():
 
 
 def test_work_that_is_not_installed_where_it_is_to_be_done_ends_the_run(here):
-    with (
-        connected(here.address),
-        pytest.raises(ClusterError, match=r"workers cannot begin: .*No module named 'poseauth'"),
-    ):
+    with pytest.raises(ClusterError, match=r"workers cannot begin: .*No module named 'poseauth'"):
         list(run_on_ray([NotEverywhere()] * 3, piecework.cannot_make, ROOM))
-
-
-def test_a_cluster_that_is_not_there_and_an_address_for_clients_are_told(here):
-    with pytest.raises(ClusterError, match="start the command on a machine of the cluster"), connected("ray://a:10001"):
-        pass
-    with pytest.raises(ClusterError, match=r"no cluster answers .*--ray local"), connected("nonsense"):
-        pass
-
-
-def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ClusterError, match=r"pip install 'poseauth\[ray\]'"), connected("auto"):
-        pass
-
-
-def test_a_pyarrow_that_cannot_be_imported_is_named(monkeypatch):
-    """Ray takes it where it is, and would fail in every worker."""
-
-    class Broken:
-        def find_spec(self, name, *_):
-            if name == "pyarrow":
-                raise ImportError("pyarrow requires NumPy 2.0 or newer")
-
-    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
-    pytest.importorskip("ray", reason="ray is not here")
-    with pytest.raises(ClusterError, match="pip uninstall pyarrow"), connected("auto"):
-        pass

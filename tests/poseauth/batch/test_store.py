@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -185,3 +187,40 @@ def test_the_package_that_opens_an_address_is_named_where_it_is_missing(monkeypa
     monkeypatch.setattr(fsspec, "filesystem", missing)
     with pytest.raises(StorageError, match="pip install gcsfs"):
         Store("gs://a").read("b")
+
+
+def test_a_server_of_the_web_sends_nobody_on_to_another_place(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp", reason="aiohttp is not here")
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Server(BaseHTTPRequestHandler):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self):
+            self.asked.append(self.path)
+            if self.path == "/clip.mp4":
+                self.send_response(302)
+                self.send_header("Location", "/inside")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"inside" if self.command == "GET" else b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(addresses, "kind_of", lambda place: "https")  # a certificate for a test would prove nothing
+    place = f"http://127.0.0.1:{server.server_port}"
+    assert fetch(f"{place}/plain.mp4", tmp_path / "plain.mp4", most_bytes=10) == 6
+    with contextlib.suppress(InputError):
+        fetch(f"{place}/clip.mp4", tmp_path / "clip.mp4", most_bytes=10)
+    assert "/inside" not in Server.asked
+    assert not (tmp_path / "clip.mp4").exists() or (tmp_path / "clip.mp4").read_bytes() != b"inside"
+    server.shutdown()
