@@ -17,15 +17,11 @@ from poseauth import __version__
 from poseauth.decision import VOTE_THRESHOLD
 from poseauth.errors import InputError, ProfileError, VideoError
 from poseauth.keypoints import (
-    L_EAR,
+    HEAD_KEYPOINTS,
     L_ELBOW,
-    L_EYE,
     L_SHOULDER,
     L_WRIST,
-    NOSE,
-    R_EAR,
     R_ELBOW,
-    R_EYE,
     R_SHOULDER,
     R_WRIST,
     KeypointSequence,
@@ -51,7 +47,7 @@ PICTURE_SIDE = 320
 """Pixels of a picture's longer side."""
 _NOT_ANALYSED = "the clip was not analysed"
 _VISIBLE = {
-    "head": (NOSE, R_EYE, L_EYE, R_EAR, L_EAR),
+    "head": HEAD_KEYPOINTS,
     "shoulders": (R_SHOULDER, L_SHOULDER),
     "elbows": (R_ELBOW, L_ELBOW),
     "wrists": (R_WRIST, L_WRIST),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from poseauth import __version__
@@ -113,9 +113,7 @@ def page(evidence: ClipEvidence) -> str:
     sections = [
         section("meaning", "What this means", _meaning(evidence)),
         section("next", "What to do next", _next_steps(evidence)),
-        *([section("scores", "The score over time", _scores(evidence))] if analysed else []),
-        *([section("moments", "The strongest moments", _moments(evidence))] if analysed else []),
-        *([section("why", "Why", _as_far_as_usable(result, [clip_why.why(evidence)]))] if analysed else []),
+        *_went_by(evidence),
         section("sure", "How sure" if analysed else "What there was to see, and the profile", _how_sure(evidence)),
         section("custody", "Chain of custody", _custody(evidence)),
     ]
@@ -217,8 +215,7 @@ def _scores(evidence: ClipEvidence) -> str:
         said += f" {counted(result.n_windows_rejected, 'window')} showed too little of the upper body to be scored."
     printed = "short" if len(rows) <= _MOST_PRINTED else "long"
     thinned = "" if len(rows) == len(scores) else f" ({len(rows)} of {len(scores)}; all of them are in the JSON file)"
-    return _as_far_as_usable(
-        result,
+    return "\n".join(
         [
             f"<p>{text(said)}</p>",
             f'<div class="drawing">\n{score_chart.chart(evidence)}\n</div>',
@@ -250,7 +247,7 @@ def _moments(evidence: ClipEvidence) -> str:
         parts.append(f"<h3>{text(title)}</h3>")
         none = "No window votes for them." if is_for else "No window votes against them."
         parts.append(f'<ul class="moments {kind}">\n' + "\n".join(some) + "\n</ul>" if some else f"<p>{none}</p>")
-    return _as_far_as_usable(evidence.result, parts)
+    return "\n".join(parts)
 
 
 def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
@@ -289,19 +286,31 @@ def _next_steps(evidence: ClipEvidence) -> str:
     return "<ul>" + "".join(f"<li>{text(step)}</li>" for step in steps) + "</ul>"
 
 
-def _as_far_as_usable(result: Verification, parts: Sequence[str]) -> str:
-    """What the scores show; folded away, with a warning, where the clip has no likelihood ratio."""
-    content = "\n".join(parts)
-    if result.decision is None or result.decision.likelihood is not None:
-        return content
+def _went_by(evidence: ClipEvidence) -> list[str]:
+    """The sections of what the answer went by; folded away, with a warning, where the clip has no likelihood ratio."""
+    result = evidence.result
+    if result.decision is None:
+        return []
+    sections = [
+        section("scores", "The score over time", _scores(evidence)),
+        section("moments", "The strongest moments", _moments(evidence)),
+        section("why", "Why", clip_why.why(evidence)),
+    ]
+    if result.decision.likelihood is not None:
+        return sections
     warning = (
         "No likelihood ratio could be given for this clip. Its scores are kept for the record alone; they say nothing "
         "for the person or against."
     )
-    return (
-        f'<p class="note">{text(warning)}</p>\n<details class="long">\n<summary>Scores that may not be used</summary>\n'
-        f"{content}\n</details>"
-    )
+    folded = "\n".join(sections)
+    return [
+        section(
+            "unusable",
+            "Scores that may not be used",
+            f'<p class="note">{text(warning)}</p>\n<details class="long">\n'
+            f"<summary>The score over time, the strongest moments, and why</summary>\n{folded}\n</details>",
+        )
+    ]
 
 
 def _how_sure(evidence: ClipEvidence) -> str:

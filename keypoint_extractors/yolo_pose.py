@@ -27,7 +27,7 @@ from keypoint_extractors.yolo_weights import (
     load_pose_network,
 )
 from poseauth.arrays import Float32Array, UInt8Array
-from poseauth.errors import ExtractorError, ExtractorMissingError
+from poseauth.errors import DeviceError, ExtractorError, ExtractorMissingError
 from poseauth.keypoints import COCO17_ORDER, ExtractorFingerprint, select_twelve
 
 MIN_CONFIDENCE = 0.3
@@ -156,7 +156,7 @@ class YoloPose:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; 1 or more is needed")
         path = find_weights(weights, weights_dir=weights_dir, allow_download=allow_download)
-        self._device = choose_device(device)
+        self._device = _device(device)
         network = load_pose_network(path)
         if image_size < network.stride or image_size % network.stride:
             raise ValueError(f"image_size is {image_size}; a multiple of {network.stride} is needed")
@@ -331,30 +331,13 @@ class YoloPose:
             torch.cuda.empty_cache()
 
 
-def choose_device(device: str) -> Any:
-    """The torch.device that a name stands for.
+def _device(name: str) -> Any:
+    from poseauth.models import choose_device
 
-    Parameters
-    ----------
-    device : str
-        "auto", "cpu", "cuda" or "cuda:N".
-
-    Raises
-    ------
-    ExtractorError
-        If the name is another one, or there is no such GPU.
-    """
-    import torch
-
-    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        device = "cuda" if n_gpus else "cpu"
-    name, _, number = device.partition(":")
-    if name not in BATCH_SIZE or (number and not (name == "cuda" and number.isdecimal())):
-        raise ExtractorError(f"the device {device!r} is not known. Use auto, cpu, cuda, or cuda:1 for a second GPU")
-    if name == "cuda" and int(number or 0) >= n_gpus:
-        raise ExtractorError(f"the device {device} is not there: torch sees {n_gpus} CUDA GPUs. Use --device cpu")
-    return torch.device(device)
+    try:
+        return choose_device(name)
+    except DeviceError as error:
+        raise ExtractorError(str(error)) from error
 
 
 def _on_one_core() -> None:

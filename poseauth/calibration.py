@@ -109,7 +109,7 @@ class Calibration:
         """The likelihood ratio of one clip, from the mean score of its windows."""
         one = np.array([score])
         value = float(self.log10_lr(one)[0])
-        drawn = np.array([float(self._bounded(line(one))[0]) for line in self.resampled] or [value])
+        drawn = self._bounded(np.concatenate([line(one) for line in self.resampled or (self.line,)]))
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(drawn, [tail, 1 - tail])
         return LikelihoodRatio(

@@ -15,24 +15,19 @@ import numpy as np
 from poseauth.arrays import Float32Array, Float64Array, Int64Array
 from poseauth.features import to_torso
 from poseauth.keypoints import (
-    L_EAR,
+    HEAD_KEYPOINTS,
     L_ELBOW,
-    L_EYE,
     L_SHOULDER,
     L_WRIST,
     NECK,
-    NOSE,
-    R_EAR,
     R_ELBOW,
-    R_EYE,
     R_SHOULDER,
     R_WRIST,
 )
 from poseauth.windows import SomeWindows
 
-_HEAD = (NOSE, R_EYE, L_EYE, R_EAR, L_EAR)
 PARTS = {
-    "head": _HEAD,
+    "head": HEAD_KEYPOINTS,
     "shoulders": (R_SHOULDER, L_SHOULDER),
     "right elbow": (R_ELBOW,),
     "right wrist": (R_WRIST,),
@@ -41,7 +36,7 @@ PARTS = {
 }
 """What is exchanged, by name; "right" is the person's right."""
 _RELATED = {
-    "head": _HEAD,
+    "head": HEAD_KEYPOINTS,
     "shoulders": (R_SHOULDER, L_SHOULDER),
     "right arm": (R_ELBOW, R_WRIST),
     "left arm": (L_ELBOW, L_WRIST),
@@ -58,7 +53,7 @@ LEAST_EFFECT = 0.02
 """Of the mean score, 0 to 1: smaller effects are not told as for or against."""
 
 _PARENT = {
-    **dict.fromkeys((*_HEAD, R_SHOULDER, L_SHOULDER), NECK),
+    **dict.fromkeys((*HEAD_KEYPOINTS, R_SHOULDER, L_SHOULDER), NECK),
     R_ELBOW: R_SHOULDER, R_WRIST: R_ELBOW, L_ELBOW: L_SHOULDER, L_WRIST: L_ELBOW,
 }  # fmt: skip
 """Which joint carries which; a parent stands before its children."""

@@ -43,6 +43,8 @@ N_KEYPOINTS = len(KEYPOINT_NAMES)
     L_EAR,
 ) = range(N_KEYPOINTS)
 
+HEAD_KEYPOINTS = (NOSE, R_EYE, L_EYE, R_EAR, L_EAR)
+
 COCO17_ORDER = (0, None, 6, 8, 10, 5, 7, 9, 2, 1, 4, 3)
 """Row of each keypoint in COCO-17; None: made from the two shoulders."""
 BLAZEPOSE33_ORDER = (0, None, 12, 14, 16, 11, 13, 15, 5, 2, 8, 7)

@@ -158,18 +158,29 @@ def window_log_odds(model: WindowLSTM, windows: SomeWindows) -> torch.Tensor:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes CUDA where there is one.
+    """The device of that name.
+
+    Parameters
+    ----------
+    name : str
+        "cpu", "cuda", "cuda:N", or "auto", which takes CUDA where there is a GPU.
 
     Raises
     ------
     DeviceError
-        If there is no such device, or CUDA is asked for and not there.
+        If the name is another one, or there is no such GPU.
     """
+    has_cuda = torch.cuda.is_available()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceError(f"device {name} is asked for, and torch {torch.__version__} sees no CUDA device here")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"device {name!r} is not known; auto, cpu and cuda are") from error
+        return torch.device("cuda" if has_cuda else "cpu")
+    kind, colon, number = name.partition(":")
+    has_number = kind == "cuda" and number.isascii() and number.isdecimal()
+    if kind not in ("cpu", "cuda") or (colon and not has_number):
+        raise DeviceError(f"the device {name!r} is not known. Use auto, cpu, cuda, or cuda:1 for a second GPU")
+    n_gpus = torch.cuda.device_count() if has_cuda else 0
+    if kind == "cuda" and int(number or 0) >= n_gpus:
+        seen = f"{n_gpus} CUDA GPUs" if n_gpus else "no CUDA device"
+        raise DeviceError(
+            f"device {name} is asked for, and torch {torch.__version__} sees {seen} here. Use --device cpu"
+        )
+    return torch.device(name)

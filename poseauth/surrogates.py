@@ -9,6 +9,7 @@ import numpy as np
 from poseauth.arrays import Float32Array, Int32Array
 from poseauth.features import to_torso
 from poseauth.keypoints import (
+    HEAD_KEYPOINTS,
     L_EAR,
     L_ELBOW,
     L_EYE,
@@ -23,7 +24,7 @@ from poseauth.keypoints import (
     R_WRIST,
 )
 
-_STREAMS = ((NOSE, R_EYE, L_EYE, R_EAR, L_EAR), (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
+_STREAMS = (HEAD_KEYPOINTS, (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
 
 _MIRROR_ORDER = (
     NOSE, NECK, L_SHOULDER, L_ELBOW, L_WRIST, R_SHOULDER, R_ELBOW, R_WRIST, L_EYE, R_EYE, L_EAR, R_EAR

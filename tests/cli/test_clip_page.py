@@ -377,10 +377,16 @@ def test_without_a_likelihood_ratio_the_scores_are_folded_away_with_a_warning(ev
     bare = verification(Verdict.INCONCLUSIVE)
     bare = replace(bare, decision=replace(bare.decision, likelihood=None))
     text = page(evidence(result=bare))
-    for title in ("The score over time", "The strongest moments", "Why"):
-        part = text.split(f">{title}</h2>")[1].split("</section>")[0]
-        assert part.index("say nothing") < part.index("<details") < part.index("Scores that may not be used")
-        assert part.rstrip().endswith("</details>")
+    assert text.count("say nothing") == text.count("Scores that may not be used") == 1
+    before, folded = text.split('<details class="long">\n<summary>The score over time, the strongest moments, and why')
+    assert before.index("Scores that may not be used</h2>") < before.index("say nothing")
+    folded, _ = folded.split("</section>\n</details>\n</section>")
+    for name in ("scores", "moments", "why"):
+        assert f'<h2 id="{name}">' in folded
+        assert f'<h2 id="{name}">' not in before
+    for shown in ("<svg", "<figure", "How the movement compares"):
+        assert shown in folded
+        assert shown not in before
 
 
 def test_an_inconclusive_answer_begins_with_its_reason_and_says_what_to_do_next(evidence):

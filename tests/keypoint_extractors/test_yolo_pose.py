@@ -15,7 +15,7 @@ from keypoint_extractors import yolo_pose
 from keypoint_extractors.letterbox import lay_into_input, letterbox
 from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
-from keypoint_extractors.yolo_pose import YoloPose, choose_device, yolo_fingerprint
+from keypoint_extractors.yolo_pose import YoloPose, yolo_fingerprint
 from keypoint_extractors.yolo_weights import load_pose_network
 from poseauth.errors import ExtractorError, WeightsNotFoundError
 from poseauth.keypoints import COCO17_ORDER, L_SHOULDER, NECK, R_SHOULDER
@@ -273,27 +273,15 @@ def test_it_is_a_pose_estimator(small):
         list(estimator.detect([frames]))
 
 
-def test_a_device_that_is_not_there_is_an_error_and_never_another_device(monkeypatch):
+def test_a_device_that_is_not_there_is_an_error_and_never_another_device(small, monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device("auto").type == "cpu"
+    assert YoloPose(small, device="auto").device == "cpu"
     with pytest.raises(ExtractorError, match="--device cpu"):
-        choose_device("cuda")
-    for device in ("gpu", "cuda:x", "cpu:1", ""):
-        with pytest.raises(ExtractorError, match="not known"):
-            choose_device(device)
-
-
-def test_a_gpu_past_the_last_is_an_error(monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert str(choose_device("auto")) == "cuda"
-    assert str(choose_device("cuda:1")) == "cuda:1"
-    with pytest.raises(ExtractorError, match="2 CUDA GPUs"):
-        choose_device("cuda:2")
+        YoloPose(small, device="cuda")
+    with pytest.raises(ExtractorError, match="not known"):
+        YoloPose(small, device="gpu")
 
 
 def test_a_full_memory_names_the_batch(small, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from poseauth.errors import DeviceError
 from poseauth.models import (
     WindowLSTM,
     choose_device,
@@ -199,6 +200,16 @@ def test_cuda_that_is_not_there_is_refused_and_not_replaced(monkeypatch, name):
         choose_device(name)
 
 
-def test_a_device_that_nobody_knows_is_refused():
-    with pytest.raises(ValueError, match="gpu"):
-        choose_device("gpu")
+def test_a_gpu_past_the_last_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(choose_device("auto")) == "cuda"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    with pytest.raises(DeviceError, match=r"sees 2 CUDA GPUs here\. Use --device cpu"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:", "cuda:\uff11", "cpu:1", "mps", ""])
+def test_a_device_that_nobody_knows_is_refused(name):
+    with pytest.raises(DeviceError, match=f"{name!r} is not known"):
+        choose_device(name)

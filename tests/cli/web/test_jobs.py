@@ -381,7 +381,7 @@ def test_profiles_are_read_again_only_after_one_has_changed(server, speeches, mo
     read = []
     stored = ProfileStore.stored
     monkeypatch.setattr(ProfileStore, "stored", lambda store, name: read.append(name) or stored(store, name))
-    home, path = server.settings.home, speeches / "test-ada.npz"
+    home, path = server.settings.home, speeches / "short.npz"  # too short: an answer without the work
     work = Work(WorkOptions(home, "auto", server.settings.reader, RECIPES["default"]))
 
     def ask(person):
