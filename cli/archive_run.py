@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from keypoint_extractors.video_limits import VideoLimits
 from poseauth.batch.addresses import OBJECT_STORES, check_address, kind_of, stamp_of
 from poseauth.batch.claims import Holder
 from poseauth.batch.row_shards import SHARD_ROWS, SHARDS_MOST, Row, RowShards
-from poseauth.batch.shard_run import Done, Part, Piece, ShardRun
+from poseauth.batch.shard_run import Done, Part, Piece, Runner, ShardRun
 from poseauth.batch.store import Store
 from poseauth.batch.worker_processes import Lost, Work, run_here, run_in_processes
 from poseauth.errors import InputError
@@ -30,12 +31,15 @@ from .archive_clips import ArchiveClip, list_archive
 from .archive_work import BYTES, CPU_S, VIDEO_S, About, Fetching
 from .clip_batch import threads_of_processes, usual_jobs
 from .options import together
+from .page import counted
 from .result_table import ResultColumns
 
 NOT_ANALYSED = "not analysed"
 _PROGRESS_S = 10.0
 _STAMPS_AT_A_TIME = 16
 _HOURS = 3600.0
+_FEW = 8
+"""Fewer clips are not worth a process of their own, which keeps one that crashes from ending the run."""
 
 
 def _shard(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -219,6 +223,7 @@ def run_archive(
     mine = _mine(by_shard, shards.n_shards, options.shard)
     n_clips = sum(len(by_shard[shard]) for shard in mine)
     totals = Totals(job.columns, n_clips)
+    run: Runner
     with ExitStack() as stack:
         if options.ray is not None:
             from poseauth.batch.ray_actors import connected, room_for, run_on_ray
@@ -228,14 +233,15 @@ def run_archive(
             room = room.at_most(n_clips)
             n_threads = max(1, int(room.n_cpus) - 1)
             device = " and a GPU" if room.n_gpus else ""
-            click.echo(f"{room.n_workers} clips at a time, each with {room.n_cpus:g} cores{device}, of the cluster "
-                       f"{options.ray}", err=True)  # fmt: skip
+            at_a_time, cores = counted(room.n_workers, "clip"), counted(int(room.n_cpus), "core")
+            click.echo(f"{at_a_time} at a time, each with {cores}{device}, on the cluster {options.ray}", err=True)
             run = partial(run_on_ray, room=room)
         else:
             n_jobs = options.jobs or usual_jobs(n_clips)
             n_threads = max(1, usable_cores() // n_jobs)
-            run = partial(_run_here, n_jobs=n_jobs, n_threads=n_threads)
-        ShardRun(
+            is_few = options.jobs is None and n_clips < _FEW
+            run = _run_few if is_few else partial(_run_in_processes, n_jobs=n_jobs, n_threads=n_threads)
+        run_shards = ShardRun(
             shards,
             make=job.make(n_threads),
             run=run,
@@ -243,7 +249,12 @@ def run_archive(
             on_lost=lambda piece, lost: job.on_lost(piece, lost.why),
             on_done=totals.add,
             on_waiting=_tell_waiting,
-        )({shard: partial(_pieces, job, by_shard[shard]) for shard in mine})
+        )
+        try:
+            run_shards({shard: partial(_pieces, job, by_shard[shard]) for shard in mine})
+        except KeyboardInterrupt:
+            click.echo(f"{encodable(output)} holds what was done until here; the same command goes on there.", err=True)
+            raise
     totals.tell_end(shards)
     return totals, shards
 
@@ -282,24 +293,21 @@ def _pieces(job: ArchiveJob, clips: Sequence[ArchiveClip]) -> list[Piece]:
     ]
 
 
-def _run_here(
+def _run_few(pieces: Iterable[Piece], make: Callable[[], Work[Piece, Done]]) -> Iterator[tuple[Piece, Done | Lost]]:
+    waiting = iter(pieces)
+    for first in waiting:  # where nothing is missing nothing is loaded
+        yield from run_here(itertools.chain([first], waiting), make(), _untold)
+
+
+def _run_in_processes(
     pieces: Iterable[Piece], make: Callable[[], Work[Piece, Done]], *, n_jobs: int, n_threads: int
 ) -> Iterator[tuple[Piece, Done | Lost]]:
-    def untold(*_: object) -> None:
-        """Of a clip under way nothing is shown: there are too many."""
-
-    if n_jobs == 1:
-        waiting = iter(pieces)
-        for first in waiting:
-            yield from run_here(_before(first, waiting), make(), untold)
-        return
     with threads_of_processes(n_threads):
-        yield from run_in_processes(pieces, make, n_jobs, untold)
+        yield from run_in_processes(pieces, make, n_jobs, _untold)
 
 
-def _before(first: Piece, others: Iterator[Piece]) -> Iterator[Piece]:
-    yield first
-    yield from others
+def _untold(*_: object) -> None:
+    """Of a clip under way nothing is shown: there are too many."""
 
 
 def _tell_waiting(left: Mapping[str, Holder | None]) -> None:

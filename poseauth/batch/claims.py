@@ -95,8 +95,13 @@ class Claims:
         newest = self._newest(name)
         if newest is not None:
             generation, holder = newest
-            if holder is not None and (holder.run == self._run or holder.lives):
-                return holder.run == self._run
+            if holder is not None and holder.run == self._run:
+                # Also where the store answered a repeated request, the first of which had come through.
+                with self._lock:
+                    self._held[name] = generation
+                return True
+            if holder is not None and holder.lives:
+                return False
         generation = 1 if newest is None else newest[0] + 1
         if not self._store.create(_file(name, generation), self._content()):
             return False

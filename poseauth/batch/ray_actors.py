@@ -131,6 +131,8 @@ def room_for(n_cpus: float, *, gpus: bool, n_workers: int | None = None) -> Room
     ray = usable_ray()
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     with_gpu = [machine for machine in machines if machine.get("GPU", 0) >= 1] if gpus else []
+    if not machines and n_workers is not None:
+        return Room(n_workers, n_cpus, 0)  # an autoscaler brings some when they are asked for
     if not machines:
         raise ClusterError(
             "the cluster has no machine with a CPU to give. Start one with: ray start --address=HEAD:PORT"

@@ -198,8 +198,7 @@ class RowShards:
 
     def forget_unfinished(self, shard: int) -> None:
         """Remove them: they stand in the shard's file now."""
-        for name in self.store.names(_folder(shard)):
-            self.store.remove(f"{_folder(shard)}/{name}")
+        self.store.empty(_folder(shard))
 
 
 def keep_unfinished(store: Store, shard: int, name: str, rows: Sequence[KnownRow]) -> None:

@@ -128,6 +128,23 @@ class Store:
         except FileNotFoundError:
             return []
 
+    def empty(self, folder: str) -> None:
+        """Remove the files of a folder, those of an object store by the thousand.
+
+        Raises
+        ------
+        StorageError
+            If one cannot be removed.
+        """
+        names = [f"{folder}/{name}" for name in self.names(folder)]
+        if self._folder is not None:
+            for name in names:
+                self.remove(name)
+        elif names:
+            with self._writing(folder), contextlib.suppress(FileNotFoundError):
+                opened, path = filesystem(self.where(folder))
+                opened.rm([f"{path}/{name.rsplit('/', 1)[-1]}" for name in names])
+
     def remove(self, name: str) -> None:
         """Remove a file if it is there.
 

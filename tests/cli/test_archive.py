@@ -256,6 +256,12 @@ def test_a_clip_of_an_object_store_comes_here_is_analysed_and_goes(
     assert (rows["note.npz"]["status"], rows["note.npz"]["keypoints"]) == ("not analysed", "")
 
 
+def test_in_processes_the_rows_are_the_same(verify, folder, tmp_path):
+    assert verify(folder, "--output", tmp_path / "here")[0] == 3
+    assert verify(folder, "--output", tmp_path / "there", "--jobs", "1")[0] == 3
+    assert rows_of(tmp_path / "here") == rows_of(tmp_path / "there")
+
+
 def test_keypoints_of_an_archive_stand_beside_their_rows_and_are_not_found_twice(poseauth, folder, tmp_path, n_read):
     place = tmp_path / "keypoints"
     status, _, err = poseauth("extract", folder, "-o", place, "--shard", "1/1")

@@ -40,7 +40,7 @@ def test_a_cluster_gives_the_rows_of_this_machine(ray_cluster, poseauth, speeche
     arguments = ("verify", clips, "--person", "Ada", "--home", home)
     on_ray = ("--ray", ray_cluster.address, "--cpus-per-clip", "1", "--jobs", "1")
     status, out, err = poseauth(*arguments, "--output", tmp_path / "ray", *on_ray)
-    assert (status, "1 clips at a time, each with 1 cores" in err) == (3, True), err
+    assert (status, "1 clip at a time, each with 1 core, on the cluster" in err) == (3, True), err
     assert "Parquet files" in out
     assert poseauth(*arguments, "--output", tmp_path / "here")[0] == 3
     assert rows_of(tmp_path / "ray") == rows_of(tmp_path / "here")
