@@ -18,7 +18,6 @@ from poseauth.batch.store import Store
 from poseauth.keypoint_files import read_keypoints
 from poseauth.report import CSV_COLUMNS
 from tests.cli.parsed_page import Page
-from tests.poseauth.batch.conftest import bucket  # noqa: F401
 
 polars = pytest.importorskip("polars")
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,7 +222,7 @@ def test_the_rows_of_a_table_are_kept_and_widened(verify, folder, tmp_path, kind
 
 
 def test_a_clip_of_an_object_store_comes_here_is_analysed_and_goes(
-    verify, poseauth, folder, bucket, tmp_path, monkeypatch, n_read  # noqa: F811
+    verify, poseauth, folder, bucket, tmp_path, monkeypatch, n_read
 ):  # fmt: skip
     monkeypatch.setattr(archive_work.tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
