@@ -13,7 +13,6 @@ import pytest
 
 from cli import archive_work
 from cli.archive_run import is_dataset
-from keypoint_extractors.sources import SourceReader
 from poseauth.batch.store import Store
 from poseauth.keypoint_files import read_keypoints
 from poseauth.report import CSV_COLUMNS
@@ -33,29 +32,6 @@ def folder(speeches, tmp_path):
     shutil.copy(speeches / "others/cleo.npz", clips / "more/cleo.npz")
     (clips / "note.npz").write_text("no keypoints")
     return clips
-
-
-@pytest.fixture
-def verify(poseauth, home):
-    def run(*arguments, person="Ada"):
-        who = () if person is None else ("--person", person)
-        return poseauth("verify", *arguments, *who, "--home", home)
-
-    return run
-
-
-@pytest.fixture
-def n_read(monkeypatch):
-    """Names of the clips whose keypoints were read."""
-    names = []
-    read = SourceReader.read
-
-    def counted(self, path, **options):
-        names.append(path.name)
-        return read(self, path, **options)
-
-    monkeypatch.setattr(SourceReader, "read", counted)
-    return names
 
 
 def rows_of(place):
