@@ -20,11 +20,11 @@ OBJECT_STORES = ("s3", "gs")
 """Kinds of addresses that hold folders and files, and are opened wherever a cluster's command takes a place."""
 HTTPS = "https"
 """Single files, opened only where the user asked for it."""
-_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "https": "aiohttp"}
+_PACKAGES = {"s3": "'poseauth[s3]'", "gs": "'poseauth[gs]'", "https": "aiohttp"}
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 _STATES = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified")
 """What stores call that which changes with a file's content, the best first."""
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 16 << 20
 # Asked anew each time, whatever was listed before; and a server of the web sends nobody on to another place.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"use_listings_cache": False, "default_fill_cache": False},
@@ -82,8 +82,7 @@ def filesystem(place: str) -> tuple[Any, str]:
             opened = fsspec.filesystem(kind or "file", **options)
     except ImportError as error:
         raise StorageError(
-            f"{place}: the package {_PACKAGES.get(kind, kind)} opens {kind}:// and is not here. Install it: "
-            f"pip install {_PACKAGES.get(kind, kind)}"
+            f"{place}: the package that opens {kind}:// is not here. Install it: pip install {_PACKAGES[kind]}"
         ) from error
     return opened, place if kind in ("", HTTPS) else place.split("://", 1)[1].rstrip("/")
 

@@ -185,7 +185,7 @@ def test_the_package_that_opens_an_address_is_named_where_it_is_missing(monkeypa
         raise ImportError("Install gcsfs")
 
     monkeypatch.setattr(fsspec, "filesystem", missing)
-    with pytest.raises(StorageError, match="pip install gcsfs"):
+    with pytest.raises(StorageError, match=r"pip install 'poseauth\[gs\]'"):
         Store("gs://a").read("b")
 
 
