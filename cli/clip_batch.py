@@ -228,7 +228,7 @@ def _content(clip: ListedClip) -> str | None:
 
 
 @contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def threads_of_processes(n_threads: int) -> Iterator[None]:
     """Processes started inside compute with so many threads each."""
     name = "OMP_NUM_THREADS"
     before = os.environ.get(name)
@@ -248,5 +248,5 @@ def _in_processes(
     n_jobs: int,
     on_told: Callable[[ClipToCheck, Any], None],
 ) -> Iterator[tuple[ClipToCheck, dict[str, Verification] | Lost]]:
-    with _threads(options.n_threads or 1):
+    with threads_of_processes(options.n_threads or 1):
         yield from run_in_processes(work, partial(ClipCheck, options), n_jobs, on_told)

@@ -90,9 +90,8 @@ class CheckOptions:
             "min_seconds": self.min_seconds,
             "track": self.track,
             "box": self.box,
-            **{name: value for name, value in self.reader.items() if name not in _NOT_OF_THE_ANSWER},
         }
-        return {name: _plain(value) for name, value in sorted(options.items())}
+        return told_plainly(options, self.reader)
 
     def key(self, content_sha256: str, answer: str, extractor_digest: str | None) -> str:
         """What an answer rests on, as one text: content, profile, options and version, not the file's name.
@@ -155,6 +154,11 @@ class ClipCheck:
     stored : mapping of str to Stored, or None
         The people where they have been read already.
 
+    Attributes
+    ----------
+    video_s : float
+        Seconds of video that were seen since it was made, as far as they could be read.
+
     Raises
     ------
     ProfileError
@@ -169,6 +173,7 @@ class ClipCheck:
             if self._stored[name].files.sha256 != digest:
                 raise ProfileError(f"the profile of {name} was changed meanwhile. Begin again")
         self._readers: dict[str, SourceReader] = {}
+        self.video_s = 0.0
         self._limits = None if options.min_seconds is None else EvidenceLimits(min_seconds=options.min_seconds)
 
     def __call__(self, clip: ClipToCheck, tell: Tell) -> dict[str, Verification]:
@@ -267,7 +272,9 @@ class ClipCheck:
         if extractor not in seen:
             who = whom(self._options.track, self._options.box)
             try:
-                seen[extractor] = self._reader(name).read(clip.path, who=who, sha256=clip.sha256, on_progress=tell)
+                read = self._reader(name).read(clip.path, who=who, sha256=clip.sha256, on_progress=tell)
+                self.video_s += 0.0 if seen else read.duration_s
+                seen[extractor] = read
             except (InputError, ExtractorError) as error:
                 seen[extractor] = error
         return seen[extractor]
@@ -364,6 +371,12 @@ def people_asked_for(store: ProfileStore, people: Sequence[str], *, anyone: bool
 def strong_profiles(store: ProfileStore) -> list[Profile]:
     """The people whose profiles can be read and passed their self-test."""
     return [entry.profile for entry in store.entries() if entry.profile is not None and not entry.profile.is_weak]
+
+
+def told_plainly(options: Mapping[str, Any], reader: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a command, with those of its reader that change an answer, as plain values by name."""
+    told = {**options, **{name: value for name, value in reader.items() if name not in _NOT_OF_THE_ANSWER}}
+    return {name: _plain(value) for name, value in sorted(told.items())}
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ import click
 from poseauth.errors import InputError
 
 STDIN = Path("-")
-TABLE_SUFFIX = ".csv"
+TABLE_SUFFIX, PARQUET_SUFFIX = ".csv", ".parquet"
 PATH_COLUMNS = ("path", "file", "filename", "video", "clip", "source")
 """Names of a column of paths, the first that a table has, whatever their case."""
 
@@ -79,7 +79,8 @@ def list_with_tables(
         if source == STDIN:
             plain += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
         elif source.suffix.lower() == TABLE_SUFFIX and source.is_file():
-            found += [*list_clips(plain, recursive=recursive), *_rows_of(source, path_column)]
+            rows = named_rows(source, path_column)
+            found += [*list_clips(plain, recursive=recursive), *(_listed(source, cells, name) for cells, name in rows)]
             plain = []
         else:
             plain.append(source)
@@ -94,14 +95,22 @@ def columns_of(listed: Iterable[ListedClip]) -> list[str]:
     return list(dict.fromkeys(name for clip in listed for name in clip.cells))
 
 
-def _rows_of(table: Path, path_column: str | None) -> list[ListedClip]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restval="", restkey="")
-            names = [name for name in reader.fieldnames or ()]
-            rows = [{name: value for name, value in row.items() if name} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise click.UsageError(f"{table} is not a table in UTF-8: {error}") from error
+def named_rows(table: Path, path_column: str | None = None) -> list[tuple[dict[str, str], str]]:
+    """The rows of a .csv or .parquet, as text, each with its cell that names a clip.
+
+    Parameters
+    ----------
+    table : Path
+        The table.
+    path_column : str or None
+        The column of paths; None: the first of `PATH_COLUMNS`.
+
+    Raises
+    ------
+    click.UsageError
+        If it cannot be read, two columns have one name, or it has no rows or no column of paths.
+    """
+    names, rows = (_read_parquet if table.suffix.lower() == PARQUET_SUFFIX else _read_csv)(table)
     if len(set(names)) != len(names):
         raise click.UsageError(f"{table}: two columns have one name: {', '.join(names)}")
     column = path_column or next(
@@ -114,7 +123,27 @@ def _rows_of(table: Path, path_column: str | None) -> list[ListedClip]:
         )
     if not rows:
         raise click.UsageError(f"{table} has no rows")
-    return [_listed(table, row, row[column]) for row in rows]
+    return [(row, row[column]) for row in rows]
+
+
+def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, restval="", restkey="")
+            names = [name for name in reader.fieldnames or ()]
+            return names, [{name: value for name, value in row.items() if name} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{table} is not a table in UTF-8: {error}") from error
+
+
+def _read_parquet(table: Path) -> tuple[list[str], list[dict[str, str]]]:
+    import polars
+
+    try:
+        frame = polars.read_parquet(table).select(polars.all().cast(polars.String).fill_null(""))
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise click.UsageError(f"{table} is not a Parquet table of plain values: {error}") from error
+    return frame.columns, list(frame.iter_rows(named=True))
 
 
 def _listed(table: Path, cells: Mapping[str, str], name: str) -> ListedClip:

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
+from poseauth.batch.addresses import kind_of
 from poseauth.errors import InputError, PoseAuthError, TooShortError
 from poseauth.keypoint_files import SUFFIX, write_keypoints, write_method_csv
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import caveats_of
 from poseauth.shown_text import readable
 
+from .archive_run import ArchiveOptions, archive_options
 from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
 from .reading import SOME_FAILED, read_each, warn
 
@@ -22,15 +24,20 @@ from .reading import SOME_FAILED, read_each, warn
 
 Every command takes such .npz files and OpenPose folders in place of the video; the CSV is for other tools.
 
+An archive: with --ray or --shard, or an address (s3://, gs://) for --output, it holds the .npz files under keypoints/,
+and a dataset of Parquet files with a row for each video; sources may be addresses and tables then, and a run goes on
+where an earlier one stopped.
+
 \b
 Example:
   poseauth extract speeches/ -o keypoints/
-  poseauth extract clip.mp4 -o keypoints/ --format csv --track 3"""
+  poseauth extract clip.mp4 -o keypoints/ --format csv --track 3
+  poseauth extract s3://archive/2024/ --recursive -o s3://results/keypoints --ray auto"""
 )
 @click.argument(
-    "sources", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="VIDEO|FOLDER..."
+    "sources", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False), metavar="VIDEO|FOLDER..."
 )
-@click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to fill.")
+@click.option("-o", "--output", required=True, type=click.Path(file_okay=False), help="Folder to fill, or an address.")
 @click.option(
     "--format",
     "form",
@@ -42,27 +49,51 @@ Example:
 @click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
 @extractor_options
 @follow_options
+@archive_options
+@click.option(
+    "--jobs", type=click.IntRange(1, 100_000), help="Videos at a time, of an archive. [default: as many as find room]"
+)
+@click.option("--path-column", metavar="NAME", help="Column of the paths in a table, of an archive.")
 @recursive_option
 def extract(
-    sources: tuple[Path, ...],
-    output: Path,
+    sources: tuple[str, ...],
+    output: str,
     form: str,
     extractor: str,
     track: int | None,
     box: tuple[float, float, float, float] | None,
     recursive: bool,
+    ray: str | None,
+    shard: tuple[int, int] | None,
+    shards: int | None,
+    cpus_per_clip: int,
+    allow_https: bool,
+    jobs: int | None,
+    path_column: str | None,
     **reader_options: Any,
 ) -> int:
     """Write the keypoints of each source into the folder."""
+    if ray or shard or shards or kind_of(output):
+        if form != "npz":
+            raise click.UsageError(f"--format {form}: keypoints of an archive are npz")
+        from .archive_commands import extract_archive
+
+        return extract_archive(
+            sources, output, extractor, track, box, reader_options,
+            ArchiveOptions(ray, shard, shards, cpus_per_clip, allow_https, jobs),
+            recursive=recursive, path_column=path_column,
+        )  # fmt: skip
+    if jobs or path_column or allow_https:
+        raise click.UsageError("--jobs, --path-column and --allow-https are for archives: --ray, --shard or an address")
     reader = open_reader(extractor, **reader_options)
     n_failed = 0
     taken: set[Path] = set()
-    for path, result in read_each(reader, sources, whom(track, box), recursive=recursive):
+    for path, result in read_each(reader, [Path(source) for source in sources], whom(track, box), recursive=recursive):
         if isinstance(result, PoseAuthError):
             warn(path, result)
             n_failed += 1
             continue
-        target = _free_name(output / path.stem, taken)
+        target = _free_name(Path(output) / path.stem, taken)
         try:
             written = _write(result, target, form)
         except InputError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 from poseauth.decision import Verdict
@@ -18,6 +19,8 @@ _ORDER = {Verdict.FAKE: 0, Verdict.INCONCLUSIVE: 1, Verdict.AUTHENTIC: 2}
 _PERSON = "Person"
 """Whose column there is where there are several."""
 _COLUMNS = ("Clip", _PERSON, "Answer", "Why, and what weakens it", "Evidence", "Mean score", "Seconds")
+_SHOWN_EACH = 500
+"""Rows of each answer on the page over a dataset: a browser sorts some thousands at once."""
 _NUMBERS = ("Evidence", "Mean score", "Seconds")
 """Columns that are sorted as numbers."""
 _STYLE = """
@@ -78,17 +81,73 @@ def overview(rows: Sequence[tuple[Mapping[str, str], Path | None]], place: Path)
     """
     counts = Counter(row["verdict"] or _NOT_ANALYSED for row, _ in rows)
     people = sorted({row["person"] for row, _ in rows})
+    return _page(rows, place, counts, people, n_clips=len({row["source"] for row, _ in rows}))
+
+
+def dataset_overview(tables: Iterable[Any], columns: Mapping[str, str]) -> str:
+    """The page over a dataset, which may have any number of rows: all are counted, the clearest are shown.
+
+    Parameters
+    ----------
+    tables : iterable of polars.DataFrame
+        The dataset in pieces; one is held at a time.
+    columns : mapping of str to str
+        What each of `poseauth.report.CSV_COLUMNS` is called in them.
+    """
+    import polars
+
+    ratio = "log10_lr_above_0_speaks_for_person"
+    counts: Counter[str] = Counter()
+    people: set[str] = set()
+    n_clips = 0
+    shown: dict[str, Any] = {}
+    for table in tables:
+        named = table.select(polars.col(there).alias(name) for name, there in columns.items())
+        n_clips += named["source"].n_unique()  # the rows of a clip stand in one file
+        people.update(named["person"].unique())
+        for (verdict,), rows in named.group_by("verdict"):
+            counts[str(verdict) or _NOT_ANALYSED] += len(rows)
+            best = [shown[str(verdict)], rows] if str(verdict) in shown else [rows]
+            shown[str(verdict)] = (
+                polars.concat(best)
+                .sort(polars.col(ratio).abs(), "source", "person", descending=[True, False, False], nulls_last=True)
+                .head(_SHOWN_EACH)
+            )
+    rows_shown = [
+        ({name: "" if value is None else str(value) for name, value in row.items()}, None)
+        for verdict in ("fake", "inconclusive", "authentic", "")
+        for row in (shown[verdict].iter_rows(named=True) if verdict in shown else ())
+    ]
+    left_out = counts.total() - len(rows_shown)
+    note = (
+        f"The table shows {len(rows_shown):,} of {counts.total():,} rows: of each answer the {_SHOWN_EACH} with the "
+        "most evidence, or the first by name. All of them are in the dataset."
+        if left_out
+        else ""
+    )
+    return _page(rows_shown, Path(), counts, sorted(people), n_clips=n_clips, note=note)
+
+
+def _page(
+    rows: Sequence[tuple[Mapping[str, str], Path | None]],
+    place: Path,
+    counts: Mapping[str, int],
+    people: Sequence[str],
+    *,
+    n_clips: int,
+    note: str = "",
+) -> str:
     named = ", ".join(people[:8]) + (f" and {len(people) - 8} more" if len(people) > 8 else "")
     items = [
         f'<li><b class="{name if name in list(Verdict) else ""}">{counts[name]}</b> {text(name)}</li>'
         for name in (*(str(verdict.value) for verdict in Verdict), _NOT_ANALYSED)
     ]
-    n_clips = len({row["source"] for row, _ in rows})
     header = (
         f"<h1>{text(counted(n_clips, 'clip'))} compared with videos of {text(named)}</h1>\n"
         f'<ul class="counts">{"".join(items)}</ul>\n<p class="lead">{text(SCOPE)} Not examined: '
         f"{text(', '.join(NOT_EXAMINED))}. Authentic: the body moves as in the enrolled videos. Fake: it does not. "
         "Among many clips some answers are wrong: open each before you use it.</p>"
+        + (f"\n<p>{text(note)}</p>" if note else "")
     )
     return document(
         f"{counted(n_clips, 'clip')}: {named}",

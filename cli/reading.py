@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 3
 """Exit status: some inputs could not be analysed, each named."""
+FAILED_ON = 4
+"""Exit status: `--fail-on` met."""
 
 
 def read_each(

@@ -20,12 +20,13 @@ from poseauth import __version__
 from poseauth.batch.row_file import Row, RowFile
 from poseauth.batch.worker_processes import Lost, run_in_processes
 from poseauth.errors import InputError, PoseAuthError, PresetError, reason
+from poseauth.shown_text import readable
 from poseauth.study.clips import StudyClip
 from poseauth.study.presets import FaceNetwork, Preset
 from poseauth.study.splitting import LabelledClip, Split, SplitFractions, split_clips, without_copies
 
 from .progress import counting_progress, study_progress
-from .reading import read_each, readable, warn
+from .reading import read_each, warn
 from .study_clips import NamedClip
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.report import Verification, as_dict, flat_row
 from poseauth.shown_text import encodable, readable
 
+from .archive_run import ArchiveOptions, archive_options, is_dataset
 from .options import (
     EXTRACTOR_CHOICES,
     extractor_options,
@@ -26,7 +27,7 @@ from .options import (
     refuse_missing_device,
     whom,
 )
-from .reading import SOME_FAILED
+from .reading import FAILED_ON, SOME_FAILED
 from .telling import FOOTER, describe_result, verdict_in_colour
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from .clip_report import PagePlaces
     from .result_table import ResultTable
 
-FAILED_ON = 4
 _NOT_ANALYSED = "not analysed"
 
 
@@ -58,11 +58,12 @@ Example:
   poseauth verify speeches/ --recursive --person obama --output results.csv --report pages/
   poseauth verify clips.csv --person obama --person biden --output results.csv
   find . -name '*.mp4' | poseauth verify - --person obama --json
+  poseauth verify s3://archive/2024/ --recursive --person obama --output s3://results/obama --ray auto
 
 \b
 Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each named), 4 --fail-on met."""
 )
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(allow_dash=True, readable=False))
 @click.option(
     "--person", "people", multiple=True, metavar="NAME", help="The person, as you call them; several times for several."
 )
@@ -70,8 +71,9 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of results instead of text.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write results to .csv or .jsonl, and go on where an earlier run stopped.",
+    type=click.Path(),
+    help="Also write results to .csv or .jsonl, or as a dataset into a folder or to an address, and go on where an "
+    "earlier run stopped.",
 )
 @click.option(
     "--report",
@@ -106,17 +108,19 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some inputs not analysed (each
 @click.option("--path-column", metavar="NAME", help="Column of the paths in a table. [default: path, file, video, ...]")
 @click.option(
     "--jobs",
-    type=click.IntRange(1, 256),
-    help="Clips at a time, each in a process of its own. [default: one for every 4 cores]",
+    type=click.IntRange(1, 100_000),
+    help="Clips at a time, each in a process of its own. [default: one for every 4 cores; with --ray as many as find "
+    "room]",
 )
+@archive_options
 @recursive_option
 @home_option
 def verify(
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     people: tuple[str, ...],
     anyone: bool,
     as_json: bool,
-    output: Path | None,
+    output: str | None,
     report: Path | None,
     overlay: Path | None,
     fail_on: str | None,
@@ -129,14 +133,25 @@ def verify(
     jobs: int | None,
     recursive: bool,
     home: Path | None,
+    ray: str | None,
+    shard: tuple[int, int] | None,
+    shards: int | None,
+    cpus_per_clip: int,
+    allow_https: bool,
     **reader_options: Any,
 ) -> int:
     """Hold each clip against the people; print, write, and sum up in the exit status."""
     from .clip_list import columns_of, list_with_tables
     from .result_table import SUFFIXES, ResultTable
 
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"--output {output}: the name must end in {' or '.join(SUFFIXES)}")
+    if output is not None and not is_dataset(output) and Path(output).suffix.lower() not in SUFFIXES:
+        raise click.UsageError(
+            f"--output {output}: the name must end in {' or '.join(SUFFIXES)}, or in / for a folder of Parquet files"
+        )
+    if (ray or shard or shards or allow_https) and not is_dataset(output):
+        raise click.UsageError(
+            "--ray, --shard, --shards and --allow-https are for archives: name a folder or an address for --output"
+        )
     if anyone == bool(people):
         raise click.UsageError("say whom to hold the clips against: --person NAME, once or more, or --anyone")
     whom(track, box)  # said before anything is read
@@ -145,12 +160,6 @@ def verify(
 
     store = open_store(home)
     stored = people_asked_for(store, people, anyone=anyone)
-    listed = list_with_tables(sources, recursive=recursive, path_column=path_column)
-
-    from .clip_batch import ClipBatch, usual_jobs
-    from .clip_report import OverlayPlaces, PagePlaces
-    from .progress import extraction_progress
-
     options = CheckOptions(
         home=store.home,
         people={name: one.files.sha256 for name, one in stored.items()},
@@ -162,12 +171,28 @@ def verify(
         box=box,
         reader=reader_options,
     )
+    if output is not None and is_dataset(output):
+        if as_json or overlay:
+            raise click.UsageError("--json and --overlay are for single results; a dataset has rows and one page")
+        from .archive_commands import verify_archive
+
+        return verify_archive(
+            sources, options, stored, output, ArchiveOptions(ray, shard, shards, cpus_per_clip, allow_https, jobs),
+            recursive=recursive, path_column=path_column, report=report, fail_on=fail_on,
+        )  # fmt: skip
+    listed = list_with_tables([Path(source) for source in sources], recursive=recursive, path_column=path_column)
+    file_of_rows = None if output is None else Path(output)
+
+    from .clip_batch import ClipBatch, usual_jobs
+    from .clip_report import OverlayPlaces, PagePlaces
+    from .progress import extraction_progress
+
     n_people = len(options.answers)
     n_answers = len(listed) * n_people
     places = None if report is None else PagePlaces(report, n_answers=n_answers, n_people=n_people)
     overlays = None if overlay is None else OverlayPlaces(overlay, n_answers=n_answers, n_people=n_people)
-    table = None if output is None else ResultTable(output, columns_of(listed))
-    answers = _Answers(stored, table, as_json=as_json, output=output)
+    table = None if file_of_rows is None else ResultTable(file_of_rows, columns_of(listed))
+    answers = _Answers(stored, table, as_json=as_json, output=file_of_rows)
     check = ClipCheck(options, stored)
     rows: AbstractContextManager[RowFile | None] = nullcontext() if table is None else table.file
     try:

@@ -24,6 +24,7 @@ PoseAuthError
 ├── StudyExtraError             a package of the extra [study] is not installed
 ├── PresetError                 a detector of the study is described in a way that is not known or out of range
 ├── StudyError                  the labelled clips cannot make a comparison of detectors
+├── ClusterError                Ray is not here, or no cluster of it
 └── StorageError                disk full, folder not writable
 
 A message says what was found, what is needed and what to do next.
@@ -145,6 +146,10 @@ class PresetError(PoseAuthError, ValueError):
 
 class StudyError(PoseAuthError):
     """The labelled clips cannot make a comparison of detectors."""
+
+
+class ClusterError(PoseAuthError):
+    """Ray is not installed or cannot be used here, or there is no cluster to be used."""
 
 
 class StorageError(PoseAuthError):

@@ -262,13 +262,14 @@ CSV_COLUMNS = (
     "reasons",
     "caveats",
 )
-_COUNTS = ("n_windows", "n_votes_authentic", "n_votes_fake", "n_people_ignored")
-_NUMBERS = (
+COUNTS = ("n_windows", "n_votes_authentic", "n_votes_fake", "n_people_ignored")
+NUMBERS = (
     "mean_score_higher_is_more_like_person",
     "log10_lr_above_0_speaks_for_person",
     "seconds_analysed",
     "coverage",
 )
+"""Columns of whole numbers, and of others."""
 
 
 def as_row(result: Verification) -> dict[str, str]:
@@ -306,5 +307,5 @@ def as_frame(results: Iterable[Verification]) -> pd.DataFrame:
 
     rows = [as_row(result) for result in results]
     frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS), dtype="string").replace("", pd.NA)
-    counts = {name: "Int64" for name in _COUNTS}
-    return frame.astype({**counts, **{name: "Float64" for name in _NUMBERS}})
+    counts = {name: "Int64" for name in COUNTS}
+    return frame.astype({**counts, **{name: "Float64" for name in NUMBERS}})

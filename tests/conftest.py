@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster_here import cluster
+
 # As the command line does, before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before Ray is imported: it and its workers listen on 127.0.0.1 alone.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 SHARED_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 
@@ -43,3 +47,33 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of two cores on this machine; where none can be, tests that need it are skipped with the reason."""
+    with cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def bucket():
+    """The address of a bucket of moto's S3, on this machine alone."""
+    pytest.importorskip("s3fs", reason="s3fs is not here")
+    server = pytest.importorskip("moto.server", reason="moto is not here")
+    thread = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    thread.start()
+    host, port = thread.get_host_and_port()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    patch.setenv("AWS_ACCESS_KEY_ID", "test")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem().mkdir("archive")
+    yield "s3://archive"
+    patch.undo()
+    s3fs.S3FileSystem.clear_instance_cache()
+    thread.stop()

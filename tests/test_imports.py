@@ -30,6 +30,12 @@ HOME_OF = {
     "click": "cli",
     "rich": "cli",
 }
+FILE_OF = {
+    "ray": {"poseauth/batch/ray_actors.py"},
+    "fsspec": {"poseauth/batch/addresses.py"},
+    "polars": {"poseauth/batch/row_shards.py", "cli/clip_list.py", "cli/overview_page.py"},
+}
+"""Packages that some files know and no other."""
 WEB = {"starlette", "uvicorn", "jinja2", "markupsafe", "python_multipart"}
 """Packages of the extra [web]: nothing else may need them."""
 TORCH_FILES = {
@@ -46,7 +52,10 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_pose.py",
     "keypoint_extractors/yolo_weights.py",
 }
-HEAVY = ("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib", "timm")
+HEAVY = (
+    *("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib"),
+    *("timm", "ray", "polars", "fsspec"),
+)
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "doctor")
 
 
@@ -116,6 +125,22 @@ def test_timm_is_imported_by_the_backbones_of_the_study_alone(path):
 def test_what_serves_a_page_is_imported_by_the_page_alone(path):
     place = path.relative_to(ROOT)
     assert not imports_of(path) & WEB or place.parts[:2] == ("cli", "web") or str(place) == "cli/serve.py"
+
+
+@every_file
+def test_a_cluster_and_its_files_are_known_to_few_files(path):
+    place = path.relative_to(ROOT).as_posix()
+    assert all(place in FILE_OF[name] for name in imports_of(path) & set(FILE_OF))
+
+
+@pytest.mark.parametrize("path", sources("poseauth/batch"), ids=lambda path: path.name)
+def test_what_runs_many_pieces_knows_no_video(path):
+    """It is handed a function, and knows of poseauth its errors and how a file is written."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] in FOLDERS:
+            assert node.module in ("poseauth.errors", "poseauth.whole_files") or node.module.startswith(
+                "poseauth.batch"
+            )
 
 
 @every_file

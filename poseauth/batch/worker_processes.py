@@ -235,14 +235,21 @@ def _serve(pipe: Connection, make: Callable[[], Work[Any, Any]]) -> None:
     with contextlib.suppress(EOFError, OSError):  # the pipe closed: nobody waits any more
         while True:
             piece = pipe.recv()
-            try:
-                work = work or make()
-                answer = DONE, work(piece, lambda told: pipe.send((TOLD, told)))
-            except PoseAuthError as error:
-                answer = RAISED, _as_sent(error)
-            except Exception as error:
-                answer = DONE, Lost(_in_words(error))
-            pipe.send(answer)
+            kind, content, work = answer_to(piece, make, work, lambda told: pipe.send((TOLD, told)))
+            pipe.send((kind, content))
+
+
+def answer_to(
+    piece: Any, make: Callable[[], Work[Any, Any]], work: Work[Any, Any] | None, tell: Tell
+) -> tuple[str, Any, Work[Any, Any] | None]:
+    """What a worker answers to a piece: `DONE` or `RAISED` with the content, and the work, made if it was not yet."""
+    try:
+        work = work or make()
+        return DONE, work(piece, tell), work
+    except PoseAuthError as error:
+        return RAISED, _as_sent(error), work
+    except Exception as error:
+        return DONE, Lost(_in_words(error)), work
 
 
 def _end_with_the_parent() -> None:

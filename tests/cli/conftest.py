@@ -8,6 +8,7 @@ import pytest
 
 from cli.main import main
 from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.sources import SourceReader
 from poseauth.keypoint_files import write_keypoints
 from poseauth.recipes import RECIPES, Architecture, Recipe, TrainingOptions
 
@@ -83,3 +84,28 @@ def enrolled_home(speeches, tmp_path_factory):
 def home(enrolled_home, tmp_path):
     """A copy of a home in which Ada is enrolled: a test may do to it what it likes."""
     return shutil.copytree(enrolled_home, tmp_path / "home")
+
+
+@pytest.fixture
+def verify(poseauth, home):
+    """Runs verify on a home in which Ada is enrolled; gives exit status, stdout, stderr."""
+
+    def run(*arguments, person="Ada"):
+        who = () if person is None else ("--person", person)
+        return poseauth("verify", *arguments, *who, "--home", home)
+
+    return run
+
+
+@pytest.fixture
+def n_read(monkeypatch):
+    """Names of the clips whose keypoints were read."""
+    names = []
+    read = SourceReader.read
+
+    def counted(self, path, **options):
+        names.append(path.name)
+        return read(self, path, **options)
+
+    monkeypatch.setattr(SourceReader, "read", counted)
+    return names

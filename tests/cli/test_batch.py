@@ -41,31 +41,6 @@ def folder(speeches, tmp_path):
     return clips
 
 
-@pytest.fixture
-def verify(poseauth, home):
-    """Runs verify on a home in which Ada is enrolled; gives exit status, stdout, stderr."""
-
-    def run(*arguments, person="Ada"):
-        who = () if person is None else ("--person", person)
-        return poseauth("verify", *arguments, *who, "--home", home)
-
-    return run
-
-
-@pytest.fixture
-def n_read(monkeypatch):
-    """Names of the clips whose keypoints were read."""
-    names = []
-    read = sources.SourceReader.read
-
-    def counted(self, path, **options):
-        names.append(path.name)
-        return read(self, path, **options)
-
-    monkeypatch.setattr(sources.SourceReader, "read", counted)
-    return names
-
-
 def rows_of(path):
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text().splitlines()]
