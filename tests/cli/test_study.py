@@ -228,7 +228,7 @@ def test_what_nobody_foresaw_is_left_to_the_process_that_reports_it(monkeypatch)
 
 
 def test_every_preset_is_taught_and_asked_end_to_end(table, tmp_path, monkeypatch):
-    rows = [line for line in csv.reader(table.open(encoding="utf-8")) if line[0][-5:-4] in "0123"]
+    rows = [line for line in csv.reader(table.open(encoding="utf-8")) if line[0] != "path" and line[0][-5] in "0123"]
     few = write_table(table.parent / "few.csv", rows)
     tiny = Preset.tiny
 
