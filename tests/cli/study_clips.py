@@ -15,10 +15,10 @@ SWAPPED = replace(LOOK, skin=LOOKS[4].skin, hair=LOOKS[4].hair)
 COLUMNS = ("path", "label", "group", "attack", "keypoints")
 
 
-def draw_study(folder, n_groups, *, seconds=10.2, fps=1.5, width=160, height=90, with_keypoints=True):
+def draw_study(folder, n_groups, *, seconds=10.2, fps=1.5, width=160, height=90):
     """A table of clips: in each group a real one, a face swap over it, and a puppet.
 
-    The videos have few pictures, and their keypoints come at 30 a second beside them, or are left to an extractor.
+    The videos have few pictures, and their keypoints come at 30 a second beside them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     size = {"width": width, "height": height}
@@ -33,10 +33,8 @@ def draw_study(folder, n_groups, *, seconds=10.2, fps=1.5, width=160, height=90,
             ("puppet", moved, LOOK, "fake", "puppet"),
         ):
             render_video(sequence, folder / f"{name}{group}.mp4", look=look, fps=fps)
-            keypoints = f"{name}{group}.npz" if with_keypoints else ""
-            if with_keypoints:
-                write_keypoints(sequence, folder / keypoints)
-            rows.append((f"{name}{group}.mp4", label, f"speech {group}", attack, keypoints))
+            write_keypoints(sequence, folder / f"{name}{group}.npz")
+            rows.append((f"{name}{group}.mp4", label, f"speech {group}", attack, f"{name}{group}.npz"))
     return write_table(folder / "clips.csv", rows)
 
 
