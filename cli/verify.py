@@ -51,6 +51,10 @@ With --output a row is written as soon as it is known, and a run that was killed
 content, profile and options have not changed is not analysed again, whatever it is called now; one that was not
 analysed is tried again. The rows of a table keep their columns.
 
+An archive: --output FOLDER, or an address (s3://, gs://), makes a dataset of Parquet files with the columns of the CSV,
+on this machine, on a Ray cluster (--ray) or in parts (--shard). Sources may be addresses then, and tables .parquet. A
+page over the dataset is written into it (_overview.html), or where --report says.
+
 \b
 Example:
   poseauth verify clip.mp4 --person obama

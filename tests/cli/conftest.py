@@ -86,6 +86,16 @@ def home(enrolled_home, tmp_path):
     return shutil.copytree(enrolled_home, tmp_path / "home")
 
 
+def put_clips(speeches, clips, *, more, named, note):
+    """A folder of clips: Ada's, somebody else's, one that is too short, one in a folder of its own, and no clip."""
+    (clips / "more").mkdir(parents=True)
+    for name in ("test-ada", "test-other", "short"):
+        shutil.copy(speeches / f"{name}.npz", clips)
+    shutil.copy(speeches / f"{more}.npz", clips / f"more/{named}.npz")
+    (clips / note).write_text("no video and no keypoints")
+    return clips
+
+
 @pytest.fixture
 def verify(poseauth, home):
     """Runs verify on a home in which Ada is enrolled; gives exit status, stdout, stderr."""

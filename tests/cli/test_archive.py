@@ -16,6 +16,7 @@ from cli.archive_run import is_dataset
 from poseauth.batch.store import Store
 from poseauth.keypoint_files import read_keypoints
 from poseauth.report import CSV_COLUMNS
+from tests.cli.conftest import put_clips
 from tests.cli.parsed_page import Page
 
 polars = pytest.importorskip("polars")
@@ -25,13 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def folder(speeches, tmp_path):
     """Three clips that can be answered, one that is too short, one that is nothing."""
-    clips = tmp_path / "clips"
-    (clips / "more").mkdir(parents=True)
-    for name in ("test-ada", "test-other", "short"):
-        shutil.copy(speeches / f"{name}.npz", clips)
-    shutil.copy(speeches / "others/cleo.npz", clips / "more/cleo.npz")
-    (clips / "note.npz").write_text("no keypoints")
-    return clips
+    return put_clips(speeches, tmp_path / "clips", more="others/cleo", named="cleo", note="note.npz")
 
 
 def rows_of(place):

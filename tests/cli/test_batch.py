@@ -24,6 +24,7 @@ from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from poseauth.batch.worker_processes import Lost
 from poseauth.keypoint_files import read_keypoints, write_keypoints
+from tests.cli.conftest import put_clips
 from tests.cli.parsed_page import Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,13 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def folder(speeches, tmp_path):
     """Three clips that can be answered, one that is too short, one that is no video."""
-    clips = tmp_path / "clips"
-    (clips / "more").mkdir(parents=True)
-    for name in ("test-ada", "test-other", "short"):
-        shutil.copy(speeches / f"{name}.npz", clips)
-    shutil.copy(speeches / "ada/one.npz", clips / "more/learnt.npz")
-    (clips / "note.mp4").write_text("no video")
-    return clips
+    return put_clips(speeches, tmp_path / "clips", more="ada/one", named="learnt", note="note.mp4")
 
 
 def rows_of(path):
