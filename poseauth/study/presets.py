@@ -407,8 +407,8 @@ class Preset:
     def tiny(self) -> Preset:
         """The same kind of detector at a size that a CPU teaches in about a second; its figures mean nothing.
 
-        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, lengths of windows, backbone
-        with all its layers, kind of head, frozen share, choice of frames, margin, test-time augmentation, kind of
+        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, lengths of windows, the backbone
+        (of ResNets, ResNeXt and DenseNet fewer blocks), kind of head, frozen share, choice of frames, margin, test-time augmentation, kind of
         optimiser, weight decay, momentum, limit of the gradient. Smaller: widths (a backbone's channels to an eighth),
         attention heads, dropout, number of frames, size of the pictures, epochs, an update every batch of 4 or 8.
         Rates are raised, since there are few updates.
