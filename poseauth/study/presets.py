@@ -407,10 +407,11 @@ class Preset:
     def tiny(self) -> Preset:
         """The same kind of detector at a size that a CPU teaches in about a second; its figures mean nothing.
 
-        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, lengths of windows, the backbone
-        (of ResNets, ResNeXt and DenseNet fewer blocks), kind of head, frozen share, choice of frames, margin, test-time augmentation, kind of
-        optimiser, weight decay, momentum, limit of the gradient. Smaller: widths (a backbone's channels to an eighth),
-        attention heads, dropout, number of frames, size of the pictures, epochs, an update every batch of 4 or 8.
+        Kept: name, source, kind of model, number of layers, pooling, features, keypoints, lengths of windows, backbone
+        (ResNets, ResNeXt and DenseNet with fewer blocks), kind of head, frozen share, choice of frames, margin,
+        test-time augmentation, kind of optimiser, weight decay, momentum, limit of the gradient. Smaller: widths (a
+        backbone's channels to an eighth), attention heads, dropout, number of frames, size of the pictures, epochs, an
+        update every batch of 4 or 8.
         Rates are raised, since there are few updates.
         """
         return replace(self, model=_tiny_model(self.model), training=_tiny_training(self))
