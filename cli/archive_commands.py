@@ -150,8 +150,10 @@ def extract_archive(
         threads = {} if n_threads is None else {"n_threads": n_threads}
         return ExtractWork(extractor, track, box, {**reader, **threads}, how, output, theirs)
 
+    asked = work().asked
+
     def parts(clip: ArchiveClip, state: str) -> Any:
-        return wanted_parts(columns, clip, ("",), lambda _: work().asked(state) if state else "")
+        return wanted_parts(columns, clip, ("",), lambda _: asked(state) if state else "")
 
     job = ArchiveJob(
         work="extract",

@@ -37,6 +37,8 @@ from .result_table import ResultColumns
 NOT_ANALYSED = "not analysed"
 _PROGRESS_S = 10.0
 _STAMPS_AT_A_TIME = 16
+_JOBS_HERE = 256
+"""Processes on one machine."""
 _HOURS = 3600.0
 _FEW = 8
 """Fewer clips are not worth a process of their own, which keeps one that crashes from ending the run."""
@@ -127,6 +129,18 @@ class ArchiveJob:
 def is_dataset(output: str | None) -> bool:
     """Whether results go to a dataset: an address, or a name without the ending of a file."""
     return output is not None and (bool(kind_of(output)) or output.endswith("/") or not Path(output).suffix)
+
+
+def check_jobs(jobs: int | None, ray: str | None) -> None:
+    """Refuse more processes than one machine is asked for; a cluster takes as many as it has room for.
+
+    Raises
+    ------
+    click.UsageError
+        With the limit.
+    """
+    if jobs is not None and ray is None and jobs > _JOBS_HERE:
+        raise click.UsageError(f"--jobs {jobs}: at most {_JOBS_HERE} on one machine; a cluster (--ray) takes more")
 
 
 def check_output(output: str) -> None:

@@ -14,7 +14,7 @@ from poseauth.keypoints import KeypointSequence
 from poseauth.report import caveats_of
 from poseauth.shown_text import readable
 
-from .archive_run import ArchiveOptions, archive_options
+from .archive_run import ArchiveOptions, archive_options, check_jobs
 from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
 from .reading import SOME_FAILED, read_each, warn
 
@@ -76,6 +76,7 @@ def extract(
     if ray or shard or shards or kind_of(output):
         if form != "npz":
             raise click.UsageError(f"--format {form}: keypoints of an archive are npz")
+        check_jobs(jobs, ray)
         from .archive_commands import extract_archive
 
         return extract_archive(

@@ -16,7 +16,7 @@ from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.report import Verification, as_dict, flat_row
 from poseauth.shown_text import encodable, readable
 
-from .archive_run import ArchiveOptions, archive_options, is_dataset
+from .archive_run import ArchiveOptions, archive_options, check_jobs, is_dataset
 from .options import (
     EXTRACTOR_CHOICES,
     extractor_options,
@@ -158,6 +158,7 @@ def verify(
         )
     if anyone == bool(people):
         raise click.UsageError("say whom to hold the clips against: --person NAME, once or more, or --anyone")
+    check_jobs(jobs, ray)
     whom(track, box)  # said before anything is read
     refuse_missing_device(reader_options["device"])
     from .clip_check import CheckOptions, ClipCheck, people_asked_for

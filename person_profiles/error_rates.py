@@ -179,8 +179,12 @@ def figures_of(
     def of_sides(figure: Callable[[Float64Array, Float64Array], float]) -> Estimate:
         return estimate(lambda at: figure(*_split(rows.scores[at], rows.is_genuine[at])))
 
-    def kept(at: Rows) -> Rows:
-        return np.asarray(at[rows.judged[at]])
+    def of_judged(values: Float64Array, figure: Callable[[Float64Array, Float64Array], float]) -> Estimate:
+        def told(at: Rows) -> float:
+            kept = at[rows.judged[at]]
+            return figure(*_split(values[kept], rows.is_genuine[kept]))
+
+        return estimate(told)
 
     found = {
         "auc": estimate(lambda at: paired_auc(rows.scores[at], rows.is_genuine[at], rows.training[at])),
@@ -198,10 +202,8 @@ def figures_of(
     if ratios is not None:
         found["cllr"] = estimate(lambda at: cllr(*_split(ratios[at], rows.is_genuine[at])))
         found["judged"] = estimate(lambda at: float(rows.judged[at].mean()))
-        found["cllr_judged"] = estimate(lambda at: cllr(*_split(ratios[kept(at)], rows.is_genuine[kept(at)])))
-        found["cllr_min_judged"] = estimate(
-            lambda at: cllr_min(*_split(rows.scores[kept(at)], rows.is_genuine[kept(at)]))
-        )
+        found["cllr_judged"] = of_judged(ratios, cllr)
+        found["cllr_min_judged"] = of_judged(rows.scores, cllr_min)
     return Figures(**found)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli import archive_work
-from cli.archive_run import is_dataset
+from cli.archive_run import check_jobs, is_dataset
 from poseauth.batch.store import Store
 from poseauth.keypoint_files import read_keypoints
 from poseauth.report import CSV_COLUMNS
@@ -149,6 +149,17 @@ def test_options_of_an_archive_need_a_dataset_and_single_results_do_not_go_there
     for output in ("ftp://a/b", "https://a/b"):
         status, _, err = verify(folder, "--output", output)
         assert (status, "results go to a folder, s3:// or gs://" in err) == (2, True)
+
+
+def test_one_machine_is_asked_for_256_processes_at_the_most(verify, poseauth, folder, tmp_path):
+    for asked in (
+        verify(folder, "--jobs", "257"),
+        verify(folder, "--output", tmp_path / "rows", "--jobs", "257"),
+        poseauth("extract", folder, "-o", tmp_path / "keypoints", "--shard", "1/1", "--jobs", "257"),
+    ):
+        assert (asked[0], "--jobs 257: at most 256 on one machine" in asked[2]) == (2, True)
+    check_jobs(256, None)
+    check_jobs(100_000, "auto")
 
 
 def test_what_counts_as_a_dataset():
