@@ -153,6 +153,7 @@ def _network(
     network = build_network(preset, seed=seed, pretrained=pretrained)
     started = time.perf_counter()
     examples = {side: _examples_of(model, clips, side) for side in SIDES}
+    asked = examples[TEST]
     for side in (TRAIN, VALIDATION):
         _check_side(preset, side, examples[side].is_authentic)
     learner: nn.Module = network
@@ -179,7 +180,6 @@ def _network(
         np.concatenate(logits),
         by_logit=preset.family == "appearance",
     )
-    asked = _examples_of(model, clips, TEST)
     parameters = count_parameters(network)
     return Taught(
         answers,

@@ -21,7 +21,6 @@ _SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1 where a logarithm is taken: a network's float32 cannot tell more."""
 
 NEED_BOTH = ("balanced_accuracy", "auc", "eer")
-NEED_FAKES = ("precision", "recall", "f1")
 WITH_INTERVAL = ("accuracy", "auc", "eer")
 NAMES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auc", "eer", "mae", "log_loss")
 

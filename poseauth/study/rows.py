@@ -126,7 +126,7 @@ class RowWork:
         here = [score for score in scores if score.side == side]
         rows = np.array([self.clips[clip].side == side for clip in taught.answers.clip], bool)
         loss, accuracy = (None, None)
-        if rows.any() and taught.answers.logits is not None:
+        if rows.any():
             loss, accuracy = loss_and_accuracy(taught.answers.logits[rows], taught.answers.is_authentic[rows])
         found = measure(
             np.array([score.is_authentic for score in here], bool),
