@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -19,8 +19,10 @@ from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 
-FORMAT_VERSION = 3
-"""3: `profile.sha256` stands beside `profile.json`."""
+FORMAT_VERSION = 4
+"""4: statistics with correlations as Fisher's z. 3: `profile.sha256` stands beside `profile.json`."""
+DIGESTED_FORMATS = (3, FORMAT_VERSION)
+"""Whose files are all held against digests, so that their movement can be learnt from again."""
 
 _NOT_READ: Mapping[int, str] = {
     1: "It has no likelihood ratio, and no self-test of today's kind, so that no verdict can rest on it. Enrol the "
@@ -28,6 +30,8 @@ _NOT_READ: Mapping[int, str] = {
     2: "It lacks the digest of profile.json, so that a changed figure in it would pass, and how the person's head was "
     "turned to the camera. The movement kept in it can be learnt from again, in its place: poseauth enroll --person "
     "NAME --again --impostor others/",
+    3: "It scores by other statistics of the movement than this version. The movement kept in it can be learnt from "
+    "again, in its place: poseauth enroll --person NAME --again --impostor others/",
 }
 """What earlier formats lack, and what to do."""
 
@@ -231,8 +235,8 @@ def profile_as_dict(profile: Profile) -> dict[str, Any]:
     }
 
 
-def check_format(plain: Mapping[str, Any]) -> None:
-    """Refuse a profile of another format than this version's.
+def check_format(plain: Mapping[str, Any], formats: Sequence[int] = (FORMAT_VERSION,)) -> None:
+    """Refuse a profile of another format than these, by default this version's.
 
     Raises
     ------
@@ -242,6 +246,8 @@ def check_format(plain: Mapping[str, Any]) -> None:
     version = plain.get("format_version")
     if type(version) is not int or not 0 < version < _NO_FORMAT:  # True is an int, too
         raise ProfileDamagedError("it names no format of a profile. Enrol the person again, or import them")
+    if version in formats:
+        return
     if version < FORMAT_VERSION:
         raise ProfileDamagedError(
             f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. "

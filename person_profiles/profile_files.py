@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from person_profiles.home import sync_folder
-from person_profiles.profile import Profile, check_format, profile_as_dict, profile_from_dict
+from person_profiles.profile import FORMAT_VERSION, Profile, check_format, profile_as_dict, profile_from_dict
 from poseauth.errors import ProfileDamagedError
 from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict
 from poseauth.keypoints import KeypointSequence, keypoint_sequence
@@ -165,8 +165,15 @@ def finish(folder: Path) -> None:
     sync_folder(folder)
 
 
-def read_files(folder: Path) -> ProfileFiles:
+def read_files(folder: Path, formats: Sequence[int] = (FORMAT_VERSION,)) -> ProfileFiles:
     """The files of a profile, each held against its digest.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    formats : sequence of int
+        Those of `DIGESTED_FORMATS` that will do. Of an earlier one than today's there is `movement` alone to be had.
 
     Raises
     ------
@@ -179,14 +186,14 @@ def read_files(folder: Path) -> ProfileFiles:
         raise ProfileDamagedError(f"{folder} cannot be read: {error.strerror or error}") from error
     if missing:
         if PROFILE_FILE not in missing:  # another format may consist of other files
-            _check_format(folder, read_plain(folder / PROFILE_FILE, read_limited(folder / PROFILE_FILE)))
+            _check_format(folder, read_plain(folder / PROFILE_FILE, read_limited(folder / PROFILE_FILE)), formats)
         raise ProfileDamagedError(f"{folder} has no {' and no '.join(missing)}. {REMEDY}")
     contents = {name: read_limited(folder / name) for name in (PROFILE_FILE, DIGESTS_FILE)}
     digests = _listed_digests(contents[DIGESTS_FILE])
     if PROFILE_FILE in digests:
         check_digest(folder / PROFILE_FILE, contents[PROFILE_FILE], digests[PROFILE_FILE])
     plain = read_plain(folder / PROFILE_FILE, contents[PROFILE_FILE])
-    _check_format(folder, plain)
+    _check_format(folder, plain, formats)
     if set(digests) != set(DIGESTED) or contents[DIGESTS_FILE] != _digest_lines(digests):
         raise ProfileDamagedError(
             f"{folder / DIGESTS_FILE} is not one line of sha256sum for each of {', '.join(DIGESTED)}. {REMEDY}"
@@ -240,9 +247,9 @@ def read_plain(path: Path, content: bytes) -> dict[str, Any]:
     return plain
 
 
-def _check_format(folder: Path, plain: Mapping[str, Any]) -> None:
+def _check_format(folder: Path, plain: Mapping[str, Any], formats: Sequence[int]) -> None:
     try:
-        check_format(plain)
+        check_format(plain, formats)
     except ProfileDamagedError as error:
         raise ProfileDamagedError(f"{folder / PROFILE_FILE}: {error}") from error
 

@@ -19,7 +19,7 @@ import platformdirs
 from person_profiles.earlier_formats import earlier_movement
 from person_profiles.home import Home
 from person_profiles.lookalikes import names_that_read_like
-from person_profiles.profile import Profile
+from person_profiles.profile import DIGESTED_FORMATS, FORMAT_VERSION, Profile
 from person_profiles.profile_files import (
     DIGESTS_FILE,
     REMEDY,
@@ -191,7 +191,7 @@ class ProfileStore:
         def read(place: Path) -> Sequence[KeypointSequence]:
             earlier = earlier_movement(place)
             if earlier is None:
-                return self._checked_files(place).movement()
+                return self._checked_files(place, DIGESTED_FORMATS).movement()
             _check_belongs(earlier.name, folder_name(person), place)
             return earlier.movement
 
@@ -301,8 +301,8 @@ class ProfileStore:
         found = self.folders.read(folder_name(person), read)
         return self._nobody(person) if found is None else found
 
-    def _checked_files(self, place: Path) -> ProfileFiles:
-        files = read_files(place)
+    def _checked_files(self, place: Path, formats: Sequence[int] = (FORMAT_VERSION,)) -> ProfileFiles:
+        files = read_files(place, formats)
         self.signature_of(files)
         return files
 

@@ -45,6 +45,8 @@ N_MOVEMENT_STATISTICS = 762
 """Of `movement_statistics`."""
 _SMALLEST = 1e-4
 """Torso sizes below which an amplitude counts as none, so that its logarithm stays finite."""
+_MOST_CORRELATED = 0.999
+"""Fisher's z has no value at 1; beyond this it would say how an estimator trembles."""
 
 
 def frame_position(windows: Float32Array) -> Float64Array:
@@ -68,7 +70,7 @@ def missing_pattern(windows: Float32Array) -> Float64Array:
 def posture_distribution(windows: Float32Array) -> Float64Array:
     """What stays when the frames of a window are shuffled: means, log deviations, correlations: [shape=(N, 324)].
 
-    Keypoints seen from the neck in torso sizes; nothing here knows which frame came first.
+    Keypoints seen from the neck in torso sizes, correlations as Fisher's z; nothing here knows which frame came first.
     """
     return _posture(_flat(to_torso(windows)))
 
@@ -85,18 +87,19 @@ def movement_statistics(windows: Float32Array) -> Float64Array:
     """Posture, amplitudes, correlations, spectra and limb proportions of a window: [shape=(N, 762)].
 
     Seen from the neck in torso sizes, so that neither the place in the frame nor the size of the picture is left.
+    Correlations stand as Fisher's z (Biometrika 10, 1915), which spreads alike at 0 and near 1.
     """
     series = _flat(to_torso(windows))
     steps = np.diff(series, axis=1)
     return np.concatenate(
-        [_posture(series), _log_deviation(steps), _correlations(steps), _band_shares(series),
+        [_posture(series), _log_deviation(steps), _fisher_z(_correlations(steps)), _band_shares(series),
          _bone_lengths(windows)],
         axis=1,
     )  # fmt: skip
 
 
 def _posture(series: Float64Array) -> Float64Array:
-    return np.concatenate([_mean_over_time(series), _log_deviation(series), _correlations(series)], axis=1)
+    return np.concatenate([_mean_over_time(series), _log_deviation(series), _fisher_z(_correlations(series))], axis=1)
 
 
 def _flat(relative: Float32Array) -> Float64Array:
@@ -137,6 +140,10 @@ def _correlations(series: Float64Array) -> Float64Array:
     return np.asarray(pairs[:, first, second])
 
 
+def _fisher_z(correlations: Float64Array) -> Float64Array:
+    return np.asarray(np.arctanh(np.clip(correlations, -_MOST_CORRELATED, _MOST_CORRELATED)))
+
+
 def _band_shares(series: Float64Array) -> Float64Array:
     """Log share of each coordinate's movement in each band of `BAND_EDGES_HZ`."""
     power = np.abs(np.fft.rfft(_centred(series) * np.hanning(WINDOW_FRAMES)[None, :, None], axis=1)) ** 2
@@ -155,7 +162,11 @@ def _bone_lengths(windows: Float32Array) -> Float64Array:
 
 
 def _percentile(series: Float64Array, percent: float) -> Float64Array:
-    """Percentile over axis 1 of what is seen; NaN where nothing is."""
-    empty = ~np.isfinite(series).any(axis=1, keepdims=True)
-    found = np.nanpercentile(np.where(empty, 0.0, series), percent, axis=1)
-    return np.where(empty[:, 0], np.nan, found)
+    """Percentile over axis 1 of what is seen, between the two nearest values; NaN where nothing is."""
+    ordered = np.sort(series, axis=1)  # NaN come last
+    n_seen = np.isfinite(series).sum(axis=1)
+    place = np.maximum(n_seen - 1, 0) * (percent / 100)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(n_seen - 1, 0))
+    low, high = (np.take_along_axis(ordered, at[:, None], axis=1)[:, 0] for at in (below, above))
+    return np.asarray(low + (high - low) * (place - below))

@@ -75,7 +75,7 @@ def test_a_profile_of_format_2_is_refused_with_what_it_lacks_and_the_way_out(ear
     store, _ = earlier
     with pytest.raises(
         ProfileDamagedError,
-        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 3\. It lacks the "
+        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 4\. It lacks the "
         r"digest of profile\.json, .* and how the person's head was turned .*: poseauth enroll --person NAME --again",
     ):
         store.load(NAME)
@@ -92,6 +92,24 @@ def test_the_golden_movement_of_format_2_is_read_as_it_was_made_to_be_learnt_fro
     np.testing.assert_allclose(read.keypoints, made.keypoints, rtol=1e-5)
     np.testing.assert_array_equal(read.timestamps_s, made.timestamps_s)
     assert read.provenance == made.provenance
+
+
+def test_a_profile_of_format_3_is_refused_but_for_its_movement(tmp_path):
+    folder = tmp_path / folder_name(NAME)
+    shutil.copytree(golden_folder(3), folder)
+    store = ProfileStore(tmp_path)
+    for read in (store.load, store.load_movement):
+        with pytest.raises(
+            ProfileDamagedError,
+            match=r"format 3, of an earlier poseauth; this one reads 4\. It scores by other .*--again",
+        ):
+            read(NAME)
+    (read,), (made,) = store.load_movement_to_learn_again(NAME), golden_movement()
+    np.testing.assert_allclose(read.keypoints, made.keypoints, rtol=1e-5)
+    assert read.provenance == made.provenance
+    (folder / "profile.sha256").write_bytes(b"")
+    with pytest.raises(ProfileDamagedError, match=r"profile\.sha256"):
+        store.load_movement_to_learn_again(NAME)
 
 
 def test_the_movement_of_todays_format_is_learnt_from_again_as_it_is(home):
@@ -141,7 +159,7 @@ def test_a_profile_that_was_signed_or_digested_is_not_taken_for_format_2(home, n
     folder = home / folder_name(NAME)
     (folder / name).touch()
     text = (folder / "profile.json").read_text()
-    (folder / "profile.json").write_text(text.replace('"format_version": 3', '"format_version": 2'))
+    (folder / "profile.json").write_text(text.replace('"format_version": 4', '"format_version": 2'))
     with pytest.raises(ProfileDamagedError, match=r"profile\.json is not the file that was written"):
         ProfileStore(home).load_movement_to_learn_again(NAME)
 

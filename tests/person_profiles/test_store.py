@@ -277,12 +277,13 @@ def test_a_missing_file_is_named(store, kept, name):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (1, "format 1, of an earlier poseauth; this one reads 3. It has no likelihood ratio.*Enrol the person again"),
+        (1, "format 1, of an earlier poseauth; this one reads 4. It has no likelihood ratio.*Enrol the person again"),
         (
             2,
-            "format 2, of an earlier poseauth; this one reads 3. It lacks the digest of profile.json.*enroll .*--again",
+            "format 2, of an earlier poseauth; this one reads 4. It lacks the digest of profile.json.*enroll .*--again",
         ),
-        (4, "format 4, of a later poseauth; this one reads 3. Install that version"),
+        (3, "format 3, of an earlier poseauth; this one reads 4. It scores by other statistics.*enroll .*--again"),
+        (5, "format 5, of a later poseauth; this one reads 4. Install that version"),
         (0, "names no format"),
         (10**40, "names no format"),
         (True, "names no format"),
