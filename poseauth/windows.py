@@ -228,9 +228,10 @@ def _segments(sequence: KeypointSequence, options: WindowOptions) -> Iterator[Se
     gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s + _ROUNDING_S
     cut = np.diff(sequence.shot[present]) != 0
     jump = _jumps(torso_size(sequence.keypoints)[present], sequence.keypoints[:, NECK][present], options.max_jump)
+    let_go(sequence.keypoints, sequence.confidence)
     for piece in np.split(present, np.flatnonzero(gap | cut | jump) + 1):
         yield _resampled(sequence, slice(piece[0], piece[-1] + 1), options.max_fill_s)
-        let_go(sequence.keypoints, sequence.confidence)
+        let_go(sequence.keypoints)
 
 
 def torso_size(keypoints: Float32Array) -> Float32Array:
@@ -267,6 +268,7 @@ def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Se
     times = sequence.timestamps_s[rows]
     points = sequence.keypoints[rows]
     seen = sequence.confidence[rows] > 0
+    let_go(sequence.confidence)
     # Neighbours in the source stand this far apart even where nothing is missing.
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
     # The last frame is shown for a step too. A tenth of a frame of tolerance: containers round their time stamps.
