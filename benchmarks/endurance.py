@@ -49,7 +49,9 @@ def reader_of(*, stand_in: bool) -> SourceReader:
     if not stand_in:
         return SourceReader(lambda: choose_extractor("mediapipe"))
     body = (speak(STYLES[0], duration_s=CLIP_S, seed=5).keypoints / 4).astype(np.float32)
-    return SourceReader(lambda: Extractor("stand-in", Standing(body).fingerprint, lambda: Standing(body)))
+    return SourceReader(
+        lambda: Extractor("stand-in", Standing(body).fingerprint, Standing.picture_side, lambda: Standing(body))
+    )
 
 
 @click.command(help=__doc__)

@@ -18,13 +18,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from keypoint_extractors.decoder_words import closing_words, opening_words, reason_given
-from keypoint_extractors.video import Frame, VideoReader
+from keypoint_extractors.video import Frame, VideoInfo, VideoReader
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import VideoError
 from poseauth.keypoints import Coverage
@@ -54,6 +55,8 @@ class _Closed(Exception):
 class IsolatedVideo:
     """A `VideoReader` in a process of its own; used with `with`, iterated once.
 
+    The process begins to open the video at once, and is waited for when something of the video is asked.
+
     Parameters
     ----------
     path : Path
@@ -63,17 +66,11 @@ class IsolatedVideo:
     limits : VideoLimits or None
         What the file may ask for; None: the usual.
 
-    Attributes
-    ----------
-    info : VideoInfo
-        What the file says of itself.
-    picture_size : tuple of int
-        Width and height of the pictures given, in pixels.
-
     Raises
     ------
     VideoError
-        As `VideoReader`; or if the decoder crashed, hung or ran out of memory, at opening or in the middle.
+        When something is asked: as `VideoReader`; or if the decoder crashed, hung or ran out of memory, at opening or
+        in the middle.
     """
 
     def __init__(self, path: Path, *, picture_side: int | None = None, limits: VideoLimits | None = None) -> None:
@@ -87,14 +84,27 @@ class IsolatedVideo:
         assert self._process.stdout is not None
         self._stream: IO[bytes] = self._process.stdout
         self._watch = _Watch(self._process, self._limits)
+
+    @cached_property
+    def _opening(self) -> tuple[VideoInfo, tuple[int, int]]:
         try:
             _, _, n_bytes = self._expect(_INFO)
             content = self._words(n_bytes)
             with self._as_video_error():
-                self.info, self.picture_size = opening_words(content, self._limits)
+                return opening_words(content, self._limits)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the file says of itself."""
+        return self._opening[0]
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of the pictures given, in pixels."""
+        return self._opening[1]
 
     def __enter__(self) -> IsolatedVideo:
         return self
@@ -121,13 +131,13 @@ class IsolatedVideo:
 
     def _next(self) -> Frame | None:
         """The next picture; None at the end, when the coverage is known."""
+        width, height = self.picture_size
         kind, time_s, n_bytes = self._expect(_PICTURE, _END)
         if kind == _END:
             content = self._words(n_bytes)
             with self._as_video_error():
                 self._coverage = closing_words(content, self.info, self._n_pictures, self._limits)
             return None
-        width, height = self.picture_size
         if n_bytes != width * height * 3:
             raise VideoError(f"{self.path}: a picture has {n_bytes} bytes, {width} x {height} have other")
         if not (0 <= time_s <= self._limits.hours * 3600 and time_s > self._last_s):

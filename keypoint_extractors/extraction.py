@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -40,6 +41,7 @@ def observe_video(
     source_sha256: str | None = None,
     limits: VideoLimits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    decoder: IsolatedVideo | None = None,
 ) -> Observation:
     """Everybody in a video, frame by frame, at up to 30 frames a second.
 
@@ -57,6 +59,8 @@ def observe_video(
         What the file may ask of the machine; None: the usual.
     on_progress : callable
         Told after every group of frames.
+    decoder : IsolatedVideo or None
+        Of this video, with `picture_side` and `limits`, where it was started while the network was loaded.
 
     Raises
     ------
@@ -65,10 +69,9 @@ def observe_video(
     ExtractorError
         If the network fails.
     """
-    reader = IsolatedVideo(path, picture_side=estimator.picture_side, limits=limits)
+    reader = decoder or IsolatedVideo(path, picture_side=estimator.picture_side, limits=limits)
     n_expected = reader.info.n_expected
-    times: list[float] = []
-    shots: list[int] = []
+    times, shots = array("d"), array("i")  # a list would take four times the memory
     detections = DetectionLog()
 
     def pictures(stream: Iterator[tuple[Frame, int]]) -> Iterator[list[UInt8Array]]:

@@ -11,14 +11,16 @@ reaches down to its edge.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from keypoint_extractors.observation import Observation
-from poseauth.arrays import Float64Array, Int32Array
+from poseauth.arrays import Float32Array, Float64Array, Int32Array
 from poseauth.errors import AmbiguousPersonError, NobodyError
-from poseauth.keypoints import N_KEYPOINTS, KeypointSequence, Provenance, keypoint_sequence
+from poseauth.keypoints import N_KEYPOINTS, KeypointSequence, Provenance, sequence_of_pieces
+from poseauth.long_arrays import in_pieces, let_go
 
 AMBIGUOUS_RATIO = 0.8
 """Two people in view together are equally central if the lesser has this share of the greater's prominence."""
@@ -280,20 +282,11 @@ def box_overlap(first: Float64Array, second: Float64Array) -> Float64Array:
 
 
 def _sequence(observation: Observation, people: list[_Person], choice: _Choice) -> KeypointSequence:
-    n_frames = len(observation.timestamps_s)
-    keypoints = np.full((n_frames, N_KEYPOINTS, 2), np.nan, np.float32)
-    confidence = np.zeros((n_frames, N_KEYPOINTS), np.float32)
+    row_of_frame = np.full(len(observation.timestamps_s), -1, np.int32)
     for person in choice.followed:
-        frames = observation.frame[person.rows]
-        keypoints[frames], confidence[frames] = observation.keypoints[person.rows], observation.confidence[person.rows]
-    if not (confidence > 0).any():
-        raise NobodyError(
-            f"{observation.source_name}: a person is in view, but no keypoint of their upper body in "
-            f"{_duration_s(observation):.1f} s of video. Try a clip that shows head, shoulders and arms"
-        )
-    return keypoint_sequence(
-        keypoints,
-        confidence,
+        row_of_frame[observation.frame[person.rows]] = person.rows
+    sequence = sequence_of_pieces(
+        _keypoints_of(observation, row_of_frame),
         observation.timestamps_s,
         observation.shot,
         provenance=Provenance(
@@ -307,6 +300,25 @@ def _sequence(observation: Observation, people: list[_Person], choice: _Choice) 
             n_shots_ambiguous=choice.n_shots_ambiguous,
         ),
     )
+    if not sequence.seen.any():
+        raise NobodyError(
+            f"{observation.source_name}: a person is in view, but no keypoint of their upper body in "
+            f"{_duration_s(observation):.1f} s of video. Try a clip that shows head, shoulders and arms"
+        )
+    return sequence
+
+
+def _keypoints_of(observation: Observation, row_of_frame: Int32Array) -> Iterator[tuple[Float32Array, Float32Array]]:
+    """Keypoints and confidence of one detection a frame, or of none where its row is -1, piece by piece."""
+    for frames in in_pieces(len(row_of_frame)):
+        rows = row_of_frame[frames]
+        there = rows >= 0
+        keypoints = np.full((len(rows), N_KEYPOINTS, 2), np.nan, np.float32)
+        confidence = np.zeros((len(rows), N_KEYPOINTS), np.float32)
+        keypoints[there] = observation.keypoints[rows[there]]
+        confidence[there] = observation.confidence[rows[there]]
+        let_go(observation.keypoints, observation.confidence)
+        yield keypoints, confidence
 
 
 def _n_ignored(observation: Observation, people: list[_Person], choice: _Choice) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,6 +12,9 @@ import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
 from poseauth.keypoints import N_KEYPOINTS, Coverage, ExtractorFingerprint
+from poseauth.long_arrays import LongArray
+
+_ARRAYS = ("boxes", "scores", "keypoints", "confidence")
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,29 @@ class Detections:
 class DetectionLog(Sequence[Detections]):
     """The detections of a whole video, frame by frame.
 
-    Kept as a few arrays: an object a frame would be hundreds of MB for hours of video.
+    Kept as a few arrays, on disk where they are long: an object a frame would be hundreds of MB for hours of video.
     """
 
     def __init__(self, frames: Sequence[Detections] = ()) -> None:
-        self._ends = [0]
-        self._arrays: tuple[list[Float32Array], ...] = ([], [], [], [])
+        self._ends = array("q", [0])
+        self._kept = {name: LongArray(getattr(no_detections(), name).shape[1:]) for name in _ARRAYS}
+        self._read: tuple[Float32Array, ...] | None = None
         self.add(frames)
 
     def add(self, frames: Sequence[Detections]) -> None:
-        """Append the detections of some frames."""
+        """Append the detections of some frames.
+
+        Raises
+        ------
+        StorageError
+            If they are many, and there is no room for them on disk.
+        """
         for found in frames:
             self._ends.append(self._ends[-1] + len(found))
         everyone = [no_detections(), *frames]
-        for kept, name in zip(self._arrays, ("boxes", "scores", "keypoints", "confidence"), strict=True):
-            kept.append(np.concatenate([getattr(found, name) for found in everyone]))
+        for name, kept in self._kept.items():
+            kept.add(np.concatenate([getattr(found, name) for found in everyone]))
+        self._read = None
 
     @property
     def n_people(self) -> Int32Array:
@@ -76,10 +88,9 @@ class DetectionLog(Sequence[Detections]):
 
     def arrays(self) -> tuple[Float32Array, ...]:
         """Boxes, scores, keypoints and confidence of all detections, as in Detections, a row each."""
-        for kept in self._arrays:  # one after another, so that little is there twice
-            if len(kept) > 1:
-                kept[:] = [np.concatenate(kept)]
-        return tuple(kept[0] for kept in self._arrays)
+        if self._read is None:
+            self._read = tuple(kept.array() for kept in self._kept.values())
+        return self._read
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -95,7 +106,7 @@ class DetectionLog(Sequence[Detections]):
         if not 0 <= frame < len(self):
             raise IndexError(f"frame {frame} of {len(self)}")
         rows = slice(self._ends[frame], self._ends[frame + 1])
-        return Detections(*(array[rows] for array in self.arrays()))
+        return Detections(*(kept[rows] for kept in self.arrays()))
 
 
 def no_detections() -> Detections:

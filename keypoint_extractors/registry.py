@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from keypoint_extractors.blazepose import BlazePose, blazepose_fingerprint
+from keypoint_extractors.blazepose import PICTURE_SIDE, BlazePose, blazepose_fingerprint
 from keypoint_extractors.observation import PoseEstimator
-from keypoint_extractors.yolo_pose import YoloPose, yolo_fingerprint
+from keypoint_extractors.yolo_pose import IMAGE_SIZE, YoloPose, yolo_fingerprint
 from poseauth.errors import ExtractorError, ExtractorMissingError
 from poseauth.keypoints import ExtractorFingerprint
 
@@ -45,12 +45,15 @@ class Extractor:
         As in `EXTRACTORS`.
     fingerprint : ExtractorFingerprint
         What makes its keypoints comparable.
+    picture_side : int
+        As `PoseEstimator.picture_side`.
     open_estimator : callable
         Loads the network.
     """
 
     name: str
     fingerprint: ExtractorFingerprint
+    picture_side: int
     open_estimator: Callable[[], PoseEstimator]
 
 
@@ -60,6 +63,7 @@ def _yolo(options: ExtractorOptions) -> Extractor:
     return Extractor(
         "yolo",
         fingerprint,
+        IMAGE_SIZE,
         lambda: YoloPose(weights, weights_dir=folder, device=options.device, n_threads=options.n_threads),
     )
 
@@ -67,7 +71,7 @@ def _yolo(options: ExtractorOptions) -> Extractor:
 def _mediapipe(options: ExtractorOptions) -> Extractor:
     if options.device.startswith("cuda"):
         raise ExtractorError("mediapipe runs on the CPU only. Leave out --device, or use --extractor yolo")
-    return Extractor("mediapipe", blazepose_fingerprint(), lambda: BlazePose(n_workers=options.n_threads))
+    return Extractor("mediapipe", blazepose_fingerprint(), PICTURE_SIDE, lambda: BlazePose(n_workers=options.n_threads))
 
 
 def _openpose(options: ExtractorOptions) -> Extractor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keypoint_extractors.cache import ObservationCache
+from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.extraction import Progress, observe_video
 from keypoint_extractors.following import Follow, follow
 from keypoint_extractors.observation import PoseEstimator
@@ -184,11 +185,12 @@ class SourceReader:
         kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
         if kept:
             return follow(kept, who)
-        if self._estimator is None:
-            self._estimator = self.extractor.open_estimator()
-        observation = observe_video(
-            path, self._estimator, source_sha256=sha256, limits=self.limits, on_progress=on_progress
-        )
+        with IsolatedVideo(path, picture_side=self.extractor.picture_side, limits=self.limits) as decoder:
+            if self._estimator is None:  # the decoder starts meanwhile
+                self._estimator = self.extractor.open_estimator()
+            observation = observe_video(
+                path, self._estimator, source_sha256=sha256, on_progress=on_progress, decoder=decoder
+            )
         if self.cache:
             try:
                 self.cache.keep(observation)

@@ -12,6 +12,7 @@ import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
+from poseauth.long_arrays import let_go
 from poseauth.windows import FPS, WINDOW_FRAMES, Windows, torso_size
 
 MAX_STILL = 0.0015
@@ -152,6 +153,7 @@ def still_frames(movement: Float32Array) -> BoolArray:
         is_still = _strayed(points, _STEADY_FRAMES) < MAX_STILL
         is_still &= _strayed(points, _CALM_FRAMES)[: len(is_still)] < MAX_TREMBLING
         _cover(edges, first + _STILL_STEP * np.flatnonzero(is_still), _STILL_FRAMES)
+        let_go(movement)
     return np.asarray(np.cumsum(edges[: len(movement)]) > 0)
 
 
@@ -236,6 +238,7 @@ def _to_compare(movement: Float32Array) -> tuple[Float32Array, Float32Array, Flo
         points[rows] = block.reshape(len(block), -1)[inner]
         weight[rows] = np.repeat(share, 2, axis=1)[inner]
         moved[rows] = (share * varies).sum(axis=1)[inner]
+        let_go(movement)
     return points, weight, moved
 
 

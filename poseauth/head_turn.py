@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseauth.arrays import Float64Array
+from poseauth.arrays import Float32Array, Float64Array
 from poseauth.keypoints import L_EAR, L_EYE, NECK, NOSE, R_EAR, R_EYE
+from poseauth.long_arrays import in_pieces, let_go
 from poseauth.windows import WINDOW_FRAMES, Windows, torso_size
 
 FIGURES = ("eyes", "ears", "nose")
@@ -68,7 +69,17 @@ def head_turns(windows: Windows) -> Float64Array:
     np.ndarray [shape=(N, 3)], float64
         NaN where a figure is seen in no frame of a window.
     """
-    points = windows.movement.astype(np.float64)
+    figures = np.zeros((len(windows.movement), len(FIGURES)))
+    for frames in in_pieces(len(figures)):
+        figures[frames] = _figures(windows.movement[frames])
+        let_go(windows.movement)
+    rows = [_medians(figures[first : first + WINDOW_FRAMES]) for first in windows.first_frame]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(FIGURES))
+
+
+def _figures(movement: Float32Array) -> Float64Array:
+    """`FIGURES` of each frame."""
+    points = movement.astype(np.float64)
 
     def away(keypoint: int) -> Float64Array:
         return np.asarray(np.linalg.norm(points[:, NOSE] - points[:, keypoint], axis=-1))
@@ -78,12 +89,10 @@ def head_turns(windows: Windows) -> Float64Array:
         both = far_left + far_right
         return np.divide(far_left - far_right, both, out=np.full_like(both, np.nan), where=both > 0)
 
-    size = torso_size(windows.movement).astype(np.float64)
+    size = torso_size(movement).astype(np.float64)
     aside = points[:, NOSE, 0] - points[:, NECK, 0]
     nose = np.divide(aside, size, out=np.full_like(aside, np.nan), where=size > 0)
-    figures = np.stack([share(L_EYE, R_EYE), share(L_EAR, R_EAR), nose], axis=1)
-    rows = [_medians(figures[first : first + WINDOW_FRAMES]) for first in windows.first_frame]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(FIGURES))
+    return np.stack([share(L_EYE, R_EYE), share(L_EAR, R_EAR), nose], axis=1)
 
 
 def turns_of(videos: Sequence[Windows]) -> HeadTurns:

@@ -26,6 +26,7 @@ from poseauth.keypoints import (
     keypoint_sequence,
     select_twelve,
 )
+from poseauth.long_arrays import put_aside
 from poseauth.shown_paths import shown
 from poseauth.whole_files import written_whole
 from poseauth.windows import WINDOW_FRAMES, WindowOptions, cut_windows
@@ -183,10 +184,13 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
 def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
     """Read named arrays of an `.npz`, never unpickling, refusing sizes beyond `MAX_FRAMES` before unpacking.
 
-    Where the file has not all of `names`, but all of `or_else`, it gives those.
+    Where the file has not all of `names`, but all of `or_else`, it gives those. Long ones lie on disk
+    (`poseauth.long_arrays`).
 
     Raises
     ------
+    StorageError
+        If there is no room for them there.
     KeypointFileError
         If the file cannot be read or lacks an array.
     """
@@ -206,7 +210,7 @@ def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = (
                 raise KeypointFileError(
                     f"{path}: no array named {', '.join(missing)}; a keypoint file holds {', '.join(names)}"
                 )
-            return {name: archive[name] for name in names}
+            return {name: put_aside(archive[name]) for name in names}
     except FileNotFoundError as error:
         raise KeypointFileError(f"{path}: no such file") from error
     except (*ARCHIVE_ERRORS, OSError, MemoryError) as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int32Array
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 
 KEYPOINT_NAMES = (
     "nose",
@@ -231,11 +232,9 @@ class KeypointSequence:
             raise ValueError("timestamps_s must be finite and strictly increasing")
         if (np.diff(self.shot) < 0).any():
             raise ValueError("shot must never decrease")
-        if not np.isfinite(self.confidence).all() or (self.confidence < 0).any() or (self.confidence > 1).any():
-            raise ValueError("confidence must lie between 0 and 1")
-        seen = np.isfinite(self.keypoints).all(axis=-1)
-        if (np.isnan(self.keypoints).all(axis=-1) != ~seen).any() or (seen != (self.confidence > 0)).any():
-            raise ValueError("an undetected keypoint must be NaN in x and y with confidence 0, and no other")
+        for rows in in_pieces(n_frames):
+            _check_values(self.keypoints[rows], self.confidence[rows])
+            let_go(self.keypoints, self.confidence)
 
     def __len__(self) -> int:
         return len(self.timestamps_s)
@@ -248,8 +247,8 @@ class KeypointSequence:
     @property
     def digest(self) -> str:
         """SHA-256 over keypoints and times, in hexadecimal."""
-        content = hashlib.sha256(self.keypoints.tobytes())
-        content.update(self.timestamps_s.tobytes())
+        content = hashlib.sha256(np.ascontiguousarray(self.keypoints).data)
+        content.update(np.ascontiguousarray(self.timestamps_s).data)
         return content.hexdigest()
 
     @property
@@ -261,6 +260,14 @@ class KeypointSequence:
     def duration_s(self) -> float:
         """Seconds from the first kept frame to the last."""
         return float(self.timestamps_s[-1] - self.timestamps_s[0]) if len(self) else 0.0
+
+
+def _check_values(keypoints: Float32Array, confidence: Float32Array) -> None:
+    if not np.isfinite(confidence).all() or (confidence < 0).any() or (confidence > 1).any():
+        raise ValueError("confidence must lie between 0 and 1")
+    seen = np.isfinite(keypoints).all(axis=-1)
+    if (np.isnan(keypoints).all(axis=-1) != ~seen).any() or (seen != (confidence > 0)).any():
+        raise ValueError("an undetected keypoint must be NaN in x and y with confidence 0, and no other")
 
 
 def keypoint_sequence(
@@ -287,10 +294,36 @@ def keypoint_sequence(
         If the arrays do not fit together.
     """
     points = np.array(keypoints, dtype=np.float32)
-    conf = np.clip(np.nan_to_num(np.array(confidence, dtype=np.float32)), 0.0, 1.0)
-    if points.ndim != 3 or conf.shape != points.shape[:2]:
-        raise ValueError(f"keypoints {points.shape} and confidence {conf.shape} do not fit together")
-    _blank_undetected(points, conf)
+    conf = np.array(confidence, dtype=np.float32)
+    return sequence_of_pieces([(points, conf)], timestamps_s, shot, provenance=provenance)
+
+
+def sequence_of_pieces(
+    pieces: Iterable[tuple[Float32Array, Float32Array]],
+    timestamps_s: Float64Array,
+    shot: Int32Array | None = None,
+    *,
+    provenance: Provenance,
+) -> KeypointSequence:
+    """As `keypoint_sequence`, of keypoints and confidence a piece after the other, which are changed.
+
+    A long clip is never in memory as a whole (`poseauth.long_arrays`).
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together.
+    StorageError
+        If the clip is long, and there is no room for it on disk.
+    """
+    points_log, confidence_log = LongArray((N_KEYPOINTS, 2)), LongArray((N_KEYPOINTS,))
+    for points, confidence in pieces:
+        if points.ndim != 3 or confidence.shape != points.shape[:2]:
+            raise ValueError(f"keypoints {points.shape} and confidence {confidence.shape} do not fit together")
+        conf = np.clip(np.nan_to_num(confidence, copy=False), 0.0, 1.0, out=confidence)
+        _blank_undetected(points, conf)
+        points_log.add(points)
+        confidence_log.add(conf)
     times = np.array(timestamps_s, dtype=np.float64)
     shots = np.zeros(len(times), dtype=np.int32) if shot is None else np.array(shot, dtype=np.int32)
-    return KeypointSequence(points, conf, times, shots, provenance)
+    return KeypointSequence(points_log.array(), confidence_log.array(), times, shots, provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from poseauth.keypoints import (
     R_SHOULDER,
     KeypointSequence,
 )
+from poseauth.long_arrays import LongArray, let_go
 
 FPS = 30.0
 """Frames a second of every window."""
@@ -126,7 +128,9 @@ class Windows:
     def __getitem__(self, rows: slice) -> Float32Array:
         """Some windows: [shape=(n, 150, 12, 2)], float32, pixels."""
         frames = self.first_frame[rows, None] + np.arange(WINDOW_FRAMES)
-        return np.asarray(self.movement[frames], dtype=np.float32)
+        copied = np.asarray(self.movement[frames], dtype=np.float32)
+        let_go(self.movement)
+        return copied
 
     @property
     def keypoints(self) -> Float32Array:
@@ -169,11 +173,11 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
         None at all (N = 0) where no piece is long enough or enough of the person is seen in none.
     """
     options = options or WindowOptions()
-    pieces = [np.zeros((0, N_KEYPOINTS, 2), np.float32)]
+    movement = LongArray((N_KEYPOINTS, 2))
     first_frames: list[int] = []
     starts: list[float] = []
     n_rejected = n_before = 0
-    for segment in find_segments(sequence, options):
+    for segment in _segments(sequence, options):
         if len(segment.keypoints) < WINDOW_FRAMES:
             continue
         for first in range(0, len(segment.keypoints) - WINDOW_FRAMES + 1, options.stride_frames):
@@ -182,11 +186,9 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
                 continue
             first_frames.append(n_before + first)
             starts.append(segment.start_s + first / FPS)
-        pieces.append(segment.keypoints)
+        movement.add(segment.keypoints)
         n_before += len(segment.keypoints)
-    return Windows(
-        np.concatenate(pieces), np.array(first_frames, np.int64), np.array(starts, dtype=np.float64), n_rejected
-    )
+    return Windows(movement.array(), np.array(first_frames, np.int64), np.array(starts, dtype=np.float64), n_rejected)
 
 
 def visibility(window: Float32Array) -> float:
@@ -216,15 +218,20 @@ def find_segments(sequence: KeypointSequence, options: WindowOptions | None = No
     list of Segment
         In order of time; pieces in which nobody is seen are left out.
     """
-    options = options or WindowOptions()
+    return list(_segments(sequence, options or WindowOptions()))
+
+
+def _segments(sequence: KeypointSequence, options: WindowOptions) -> Iterator[Segment]:
     present = np.flatnonzero(sequence.seen.any(axis=1))
     if not len(present):
-        return []
+        return
     gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s + _ROUNDING_S
     cut = np.diff(sequence.shot[present]) != 0
-    jump = _jumps(sequence.keypoints[present], options.max_jump)
-    pieces = np.split(present, np.flatnonzero(gap | cut | jump) + 1)
-    return [_resampled(sequence, slice(piece[0], piece[-1] + 1), options.max_fill_s) for piece in pieces]
+    jump = _jumps(torso_size(sequence.keypoints)[present], sequence.keypoints[:, NECK][present], options.max_jump)
+    let_go(sequence.keypoints, sequence.confidence)
+    for piece in np.split(present, np.flatnonzero(gap | cut | jump) + 1):
+        yield _resampled(sequence, slice(piece[0], piece[-1] + 1), options.max_fill_s)
+        let_go(sequence.keypoints)
 
 
 def torso_size(keypoints: Float32Array) -> Float32Array:
@@ -245,14 +252,13 @@ def torso_size(keypoints: Float32Array) -> Float32Array:
     return np.asarray(shoulders + head, dtype=np.float32)
 
 
-def _jumps(keypoints: Float32Array, max_jump: float) -> BoolArray:
-    size = torso_size(keypoints)
+def _jumps(size: Float32Array, neck: Float32Array, max_jump: float) -> BoolArray:
     known = np.isfinite(size)
-    jumped = np.zeros(max(len(keypoints) - 1, 0), dtype=bool)
+    jumped = np.zeros(max(len(size) - 1, 0), dtype=bool)
     rows = np.flatnonzero(known)
     if len(rows) < 2:
         return jumped
-    moved = np.linalg.norm(np.diff(keypoints[rows, NECK], axis=0), axis=-1)
+    moved = np.linalg.norm(np.diff(neck[rows], axis=0), axis=-1)
     smaller = np.minimum(size[rows[1:]], size[rows[:-1]])
     jumped[rows[1:][moved > max_jump * smaller] - 1] = True
     return jumped
@@ -261,7 +267,8 @@ def _jumps(keypoints: Float32Array, max_jump: float) -> BoolArray:
 def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Segment:
     times = sequence.timestamps_s[rows]
     points = sequence.keypoints[rows]
-    seen = sequence.seen[rows]
+    seen = sequence.confidence[rows] > 0
+    let_go(sequence.confidence)
     # Neighbours in the source stand this far apart even where nothing is missing.
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
     # The last frame is shown for a step too. A tenth of a frame of tolerance: containers round their time stamps.

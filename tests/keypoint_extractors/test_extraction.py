@@ -77,7 +77,9 @@ def reader_with(estimator, cache=None):
         opened.append(estimator)
         return estimator
 
-    reader = SourceReader(lambda: Extractor("brightness", estimator.fingerprint, open_estimator), cache)
+    reader = SourceReader(
+        lambda: Extractor("brightness", estimator.fingerprint, estimator.picture_side, open_estimator), cache
+    )
     return reader, opened
 
 
@@ -196,6 +198,25 @@ def test_forgetting_a_video_takes_its_entries_alone(clip, tmp_path):
     assert cache.forget("0" * 64) == 0
     assert cache.forget(sequence.provenance.source_sha256) == 1
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_the_decoder_starts_while_the_network_is_loaded_and_ends_where_it_cannot_be(clip, monkeypatch):
+    happened = []
+
+    class Watched(sources.IsolatedVideo):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            happened.append(self)
+
+    def cannot_open():
+        assert happened[-1]._process.poll() is None
+        raise ExtractorError("no network")
+
+    monkeypatch.setattr(sources, "IsolatedVideo", Watched)
+    reader = SourceReader(lambda: Extractor("brightness", FINGERPRINT, 640, cannot_open))
+    with pytest.raises(ExtractorError, match="no network"):
+        reader.read(clip)
+    assert happened[0]._process.returncode is not None
 
 
 def test_a_keypoint_file_is_taken_where_a_video_is_and_needs_no_extractor(tmp_path):

@@ -97,6 +97,7 @@ def test_the_fingerprint_is_known_before_the_network_is_loaded_and_agrees_with_i
         extractor = choose_extractor(name, ExtractorOptions(weights=weights))
         estimator = extractor.open_estimator()
         assert estimator.fingerprint == extractor.fingerprint
+        assert estimator.picture_side == extractor.picture_side
         estimator.close()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from person_profiles.verification import LoadedPerson, load_scorer, score_clip, usual_limits, verify
+from poseauth import long_arrays
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import (
     ExtractorMismatchError,
@@ -18,7 +19,7 @@ from poseauth.errors import (
     TooShortError,
 )
 from poseauth.keypoints import NOSE, Coverage, ExtractorFingerprint
-from poseauth.windows import WindowOptions
+from poseauth.windows import WindowOptions, cut_windows
 
 FOREIGN = ExtractorFingerprint("mediapipe", "0.10.21", "cd" * 32)
 
@@ -33,6 +34,20 @@ def test_the_persons_movement_is_authentic_and_anothers_is_fake(ada, scorer, spe
     foreign = verify(speech("somebody", frequency_hz=3, duration_s=20), ada, scorer)
     assert own.verdict is Verdict.AUTHENTIC
     assert foreign.verdict is Verdict.FAKE
+
+
+def test_a_clip_that_goes_by_way_of_the_disk_is_answered_alike(ada, scorer, speech, monkeypatch):
+    def answer():
+        clip = held(speech("ada unseen", duration_s=40), since_s=32)
+        return clip, verify(clip, ada, scorer)
+
+    _, short = answer()
+    for name, value in (("IN_MEMORY_BYTES", 0), ("PIECE_FRAMES", 100)):
+        monkeypatch.setattr(long_arrays, name, value)
+    clip, long = answer()
+    assert not cut_windows(clip, ada.windows).movement.flags.writeable
+    for field in fields(short):
+        np.testing.assert_array_equal(getattr(long, field.name), getattr(short, field.name))
 
 
 def test_a_clip_that_stops_counts_only_while_it_moves(ada, scorer, speech):
