@@ -48,7 +48,7 @@ MIN_DIGEST = 8
 VIDEOS are files or folders. A folder with real/ and fake/ in it is understood. Others to compare with come from
 --fake, --impostor and from everybody enrolled before. Enrolment begins with a self-test: videos and whole people are
 left out in turn and judged unseen. A person who cannot be told from others is not enrolled, and the reason is given;
-nor is one whose videos speak for somebody enrolled under another name.
+nor is one whose videos are like those of somebody enrolled under another name.
 
 \b
 Example:

@@ -40,7 +40,7 @@ class LearningOptions:
     with_enrolled : bool
         Whether people enrolled before count as others.
     same_as : sequence of str
-        Enrolled names that are the same person: they are no others, and the videos may speak for them.
+        Enrolled names that are the same person: they are no others, and the videos may be like theirs.
     """
 
     recipe: Recipe

@@ -1,6 +1,8 @@
 """Whether the videos of a new name show somebody who is enrolled already: each is held against the profiles there are.
 
-One clip that speaks for somebody else is nothing rare, most of somebody's videos are (docs/evidence.md has figures).
+A single clip that is like somebody else is nothing rare; that most of somebody's videos are was seen of nobody new. The
+person's own, of another session, often lie within the undecided band: beyond it one is asked for, not most
+(docs/learning.md has the figures).
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from poseauth.keypoints import KeypointSequence
 
 MIN_JUDGED = 2
 """Videos with a likelihood ratio, below which nothing is said of whom they show."""
-SHARE_FOR = 0.5
-"""More of the judged videos than this have to speak for an enrolled person to be taken for theirs."""
+SHARE_LIKE = 0.5
+"""More of the judged videos than this have to be like an enrolled person to be taken for theirs."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,25 @@ class HeldAgainst:
         The enrolled one.
     n_judged : int
         Videos with a likelihood ratio: long enough, and seen from a side that the profile knows.
+    n_like : int
+        Those of them that are more like the person than like somebody else: a ratio above 1.
     n_for : int
-        Those of them that speak for the person beyond the undecided band.
+        Those that speak for the person beyond the undecided band.
     """
 
     person: str
     n_judged: int
+    n_like: int
     n_for: int
 
     @property
     def seems_the_same(self) -> bool:
-        """Whether they are together taken for videos of the person."""
-        return self.n_judged >= MIN_JUDGED and self.n_for > SHARE_FOR * self.n_judged
+        """Whether they are together taken for videos of the person: most are like them, and one at least clearly so."""
+        return self.n_judged >= MIN_JUDGED and self.n_like > SHARE_LIKE * self.n_judged and self.n_for > 0
 
 
 def hold_videos_against(videos: Sequence[KeypointSequence], profile: Profile) -> HeldAgainst:
-    """How many of the videos speak for an enrolled person; none is judged by a profile that is weak.
+    """How many of the videos are like an enrolled person; none is judged by a profile that is weak.
 
     Parameters
     ----------
@@ -67,7 +72,12 @@ def hold_videos_against(videos: Sequence[KeypointSequence], profile: Profile) ->
             except InputError:  # too short, nobody in view, nobody moves
                 continue
     judged = [ratio for ratio in ratios if ratio is not None]
-    return HeldAgainst(profile.name, len(judged), sum(ratio.speaks_for for ratio in judged))
+    return HeldAgainst(
+        profile.name,
+        len(judged),
+        sum(ratio.log10_lr > 0 for ratio in judged),
+        sum(ratio.speaks_for for ratio in judged),
+    )
 
 
 def weaknesses_of(videos: Sequence[KeypointSequence], enrolled: Iterable[Profile]) -> tuple[str, ...]:
@@ -77,8 +87,8 @@ def weaknesses_of(videos: Sequence[KeypointSequence], enrolled: Iterable[Profile
         held = hold_videos_against(videos, profile)
         if held.seems_the_same:
             found.append(
-                f"{held.n_for} of {held.n_judged} videos speak for {held.person}, who is enrolled already (more than "
-                f"{SHARE_FOR:.0%} of those judged): do they show {held.person}? If so, and a second profile is meant, "
-                f"add --same-as {held.person!r}; if not, learn {held.person} again with these videos as --impostor"
+                f"{held.n_like} of {held.n_judged} videos are more like {held.person}, who is enrolled already, than "
+                f"like somebody else: do they show {held.person}? If so, and a second profile is meant, add --same-as "
+                f"{held.person!r}; if not, learn {held.person} again with these videos as --impostor"
             )
     return tuple(found)

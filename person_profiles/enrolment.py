@@ -97,7 +97,7 @@ def enrol(
     EnrolmentError
         If there is too little usable video, or one video stands on both sides.
     WeakProfileError
-        If the videos speak for somebody who is enrolled, or the self-test was not passed or could not be held, and
+        If the videos are like somebody who is enrolled, or the self-test was not passed or could not be held, and
         `allow_weak` is not set.
     ExtractorMismatchError
         If the keypoints come from more than one extractor.

@@ -302,7 +302,7 @@ def test_nobody_is_enrolled_twice_unawares(poseauth, speeches, home, more_of_ada
     arguments = ("enroll", "--person", "Eve", more_of_ada, "--impostor", speeches / "others", "--home", home)
     status, out, err = poseauth(*arguments, *against)
     assert (status, out) == (1, "")
-    assert "Eve is not enrolled: 4 of 4 videos speak for Ada, who is enrolled already" in err
+    assert "Eve is not enrolled: 4 of 4 videos are more like Ada, who is enrolled already" in err
     assert "--same-as 'Ada'" in err
     assert "Eve" not in ProfileStore(home)
 
