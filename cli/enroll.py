@@ -13,7 +13,7 @@ from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
 from poseauth.shown_text import readable
 
-from .enrolling import LearningOptions, check_name, learn_and_keep
+from .enrolling import LearningOptions, check_name, check_same, learn_and_keep
 from .options import (
     EXTRACTOR_CHOICES,
     extractor_options,
@@ -47,7 +47,8 @@ MIN_DIGEST = 8
 
 VIDEOS are files or folders. A folder with real/ and fake/ in it is understood. Others to compare with come from
 --fake, --impostor and from everybody enrolled before. Enrolment begins with a self-test: videos and whole people are
-left out in turn and judged unseen. A person who cannot be told from others is not enrolled, and the reason is given.
+left out in turn and judged unseen. A person who cannot be told from others is not enrolled, and the reason is given;
+nor is one whose videos are like those of somebody enrolled under another name.
 
 \b
 Example:
@@ -65,7 +66,17 @@ Example:
     type=click.Path(path_type=Path),
     help="Clips of other people; a folder in it is one person, a loose file one of their own.",
 )
-@click.option("--no-others", is_flag=True, help="Do not compare with the people enrolled before.")
+@click.option(
+    "--no-others",
+    is_flag=True,
+    help="Do not learn against the people enrolled before. Whether the videos show one of them is asked all the same.",
+)
+@click.option(
+    "--same-as",
+    multiple=True,
+    metavar="NAME",
+    help="An enrolled name that is the same person (a second profile of them): it counts as nobody else.",
+)
 @click.option(
     "--recipe",
     "recipe_name",
@@ -80,7 +91,7 @@ Example:
 @click.option(
     "--allow-weak",
     is_flag=True,
-    help="Keep the profile even if it does not pass its self-test; every answer by it is inconclusive.",
+    help="Keep the profile even if it is refused as weak; every answer by it is inconclusive.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the profile of that name.")
 @click.option(
@@ -107,6 +118,7 @@ def enroll(
     fakes: tuple[Path, ...],
     impostors: tuple[Path, ...],
     no_others: bool,
+    same_as: tuple[str, ...],
     recipe_name: str,
     seed: int,
     allow_weak: bool,
@@ -131,6 +143,7 @@ def enroll(
         overwrite, known = True, kept[0].provenance.extractor
         extractor = known.name if extractor == "auto" and known and known.name in EXTRACTOR_CHOICES else extractor
     check_name(store, person, overwrite=overwrite)
+    check_same(store, same_as)
     warn_of_lookalikes(store, person)
     refuse_missing_device(reader_options["device"])
     real, fake_too = _real_and_fake(videos)
@@ -146,7 +159,13 @@ def enroll(
             "them out"
         )
     options = LearningOptions(
-        RECIPES[recipe_name], seed, reader_options["device"], allow_weak, overwrite, with_enrolled=not no_others
+        RECIPES[recipe_name],
+        seed,
+        reader_options["device"],
+        allow_weak,
+        overwrite,
+        with_enrolled=not no_others,
+        same_as=same_as,
     )
     with training_progress() as bar:
         profile, folder = learn_and_keep(

@@ -39,6 +39,8 @@ class LearningOptions:
         Whether an older profile of that name gives way.
     with_enrolled : bool
         Whether people enrolled before count as others.
+    same_as : sequence of str
+        Enrolled names that are the same person: they are no others, and the videos may be like theirs.
     """
 
     recipe: Recipe
@@ -47,6 +49,7 @@ class LearningOptions:
     allow_weak: bool = False
     overwrite: bool = False
     with_enrolled: bool = True
+    same_as: Sequence[str] = ()
 
 
 def check_name(store: ProfileStore, person: str, *, overwrite: bool = False) -> None:
@@ -71,6 +74,18 @@ def check_name(store: ProfileStore, person: str, *, overwrite: bool = False) -> 
             f"{person} is enrolled already under {store.home}. Add --overwrite to learn them anew, or remove them "
             f"first: poseauth profiles remove {person!r}"
         )
+
+
+def check_same(store: ProfileStore, same_as: Sequence[str]) -> None:
+    """Find out before anything is read whether the names given for the same person are enrolled.
+
+    Raises
+    ------
+    UnknownPersonError
+        If one is not; names the nearest.
+    """
+    for name in same_as:
+        store.folder_of(name)
 
 
 def learn_and_keep(
@@ -113,12 +128,14 @@ def learn_and_keep(
     from poseauth.models import choose_device
 
     device = str(choose_device(options.device))
-    others = [*negatives, *(enrolled_before(store, person, genuine[0]) if options.with_enrolled else ())]
+    enrolled = enrolled_before(store, [person, *options.same_as], genuine[0])
+    others = [*negatives, *(movement_of(store, enrolled) if options.with_enrolled else ())]
     click.echo(f"learning from {len(genuine)} videos of {person} against {len(others)} of others", err=True)
     profile = enrol(
         person,
         genuine,
         others,
+        enrolled=enrolled,
         recipe=options.recipe,
         seed=options.seed,
         device=device,
@@ -129,23 +146,33 @@ def learn_and_keep(
     return profile, store.save(profile, genuine, overwrite=options.overwrite)
 
 
-def enrolled_before(store: ProfileStore, person: str, sample: KeypointSequence) -> list[Negative]:
-    """The videos of everybody else enrolled whose keypoints come from the same extractor."""
-    from person_profiles.enrolment import Negative
+def enrolled_before(store: ProfileStore, but: Sequence[str], sample: KeypointSequence) -> list[Profile]:
+    """Everybody enrolled `but` those whose keypoints come from the sample's extractor; who is left out is told."""
+    from person_profiles.store import folder_name
 
-    found: list[Negative] = []
+    same, found = {folder_name(name) for name in but}, []
     for entry in store.entries():
         if entry.profile is None:
             click.secho(readable(f"left out: {entry.problem}"), fg="yellow", err=True)
-        elif entry.profile.name == person:
+        elif folder_name(entry.profile.name) in same:
             continue
         elif entry.profile.extractor != sample.provenance.extractor:
             click.echo(f"left out: {entry.profile.name}, whose keypoints come from another extractor", err=True)
         else:
-            try:
-                movement = store.load_movement(entry.profile.name)
-            except ProfileError as error:
-                click.secho(readable(f"left out: {error}"), fg="yellow", err=True)
-                continue
-            found += [Negative(sequence, f"enrolled: {entry.profile.name}", "enrolled") for sequence in movement]
+            found.append(entry.profile)
+    return found
+
+
+def movement_of(store: ProfileStore, enrolled: Sequence[Profile]) -> list[Negative]:
+    """The videos that these people were learnt from, as others."""
+    from person_profiles.enrolment import Negative
+
+    found: list[Negative] = []
+    for profile in enrolled:
+        try:
+            movement = store.load_movement(profile.name)
+        except ProfileError as error:
+            click.secho(readable(f"left out: {error}"), fg="yellow", err=True)
+            continue
+        found += [Negative(sequence, f"enrolled: {profile.name}", "enrolled") for sequence in movement]
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
+from person_profiles.already_enrolled import weaknesses_of
 from person_profiles.learnable import Learnable, learnable_windows
 from person_profiles.learning import Clip, learn
 from person_profiles.profile import Profile, Role, VideoRecord
@@ -44,6 +45,7 @@ def enrol(
     genuine: Sequence[KeypointSequence],
     negatives: Sequence[Negative] = (),
     *,
+    enrolled: Iterable[Profile] = (),
     recipe: Recipe | None = None,
     window_options: WindowOptions | None = None,
     seed: int = 0,
@@ -54,9 +56,10 @@ def enrol(
 ) -> Profile:
     """Learn a person from authentic videos, against videos of others, and find out how well they are told apart.
 
-    First the self-test: whole videos of the person and whole other people are left out in turn. Then everything is
-    learnt anew from all of it. Windows in which nobody moves, or that show what the video has shown before, are
-    evidence of nobody: neither the test nor the profile knows them, on either side. A person who cannot be told from
+    First the videos are held against those enrolled already, whom they may show under another name. Then the self-test:
+    whole videos of the person and whole other people are left out in turn. Then everything is learnt anew from all of
+    it. Windows in which nobody moves, or that show what the video has shown before, are evidence of nobody: neither the
+    test nor the profile knows them, on either side. A person who seems to be enrolled already, cannot be told from
     others, or was not tested, is refused unless `allow_weak`. Without any real negative, surrogate impostors are made
     from the person's own movement: such a profile is weak.
 
@@ -68,6 +71,8 @@ def enrol(
         Their videos.
     negatives : sequence of Negative
         Fakes, impostors, other enrolled people.
+    enrolled : iterable of Profile
+        Of other people than this one; a profile by another extractor is passed over.
     recipe : Recipe
         Architecture and training; the default recipe if None.
     window_options : WindowOptions
@@ -92,9 +97,12 @@ def enrol(
     EnrolmentError
         If there is too little usable video, or one video stands on both sides.
     WeakProfileError
-        If the self-test was not passed or could not be held, and `allow_weak` is not set.
+        If the videos are like somebody who is enrolled, or the self-test was not passed or could not be held, and
+        `allow_weak` is not set.
     ExtractorMismatchError
         If the keypoints come from more than one extractor.
+    ProfileDamagedError
+        If one of `enrolled` cannot be used.
     """
     recipe, options = recipe or RECIPES["default"], window_options or WindowOptions()
     extractor = _one_extractor([*genuine, *(negative.sequence for negative in negatives)])
@@ -107,13 +115,13 @@ def enrol(
             on_left_out(f"{video.sequence.provenance.source_name}: {video.learnable.left_out}")
     own, others = _clips(own_videos), _clips(other_videos)
     _check_enough(name, own, [video.learnable.evidence for video in own_videos], alone=not others)
+    known = (profile for profile in enrolled if profile.extractor == extractor)
+    weaknesses = weaknesses_of([video.sequence for video in own_videos], known)
+    _refuse_weak(name, weaknesses, allow_weak=allow_weak)  # before all the work of a self-test
     rng = np.random.default_rng(seed)
     tested = hold_self_test(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
-    if tested.weaknesses and not allow_weak:
-        raise WeakProfileError(
-            f"{name} is not enrolled: {'; '.join(tested.weaknesses)}. Or add --allow-weak: the profile is kept, and "
-            "every answer by it is inconclusive"
-        )
+    weaknesses += tested.weaknesses
+    _refuse_weak(name, weaknesses, allow_weak=allow_weak)
     learnt = learn(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
     return Profile(
         name=name,
@@ -129,10 +137,18 @@ def enrol(
         self_test=tested.self_test,
         calibrated=tested.calibrated,
         head_turns=turns_of([clip.windows for clip in own]),
-        weaknesses=tested.weaknesses,
+        weaknesses=weaknesses,
         notes=() if others else (NO_REAL_IMPOSTOR,),
         weights=learnt.scorer.as_arrays(),
     )
+
+
+def _refuse_weak(name: str, weaknesses: Sequence[str], *, allow_weak: bool) -> None:
+    if weaknesses and not allow_weak:
+        raise WeakProfileError(
+            f"{name} is not enrolled: {'; '.join(weaknesses)}. Or add --allow-weak: the profile is kept, and every "
+            "answer by it is inconclusive"
+        )
 
 
 def _one_extractor(sequences: Sequence[KeypointSequence]) -> ExtractorFingerprint | None:

@@ -287,7 +287,8 @@ def _weaknesses(test: SelfTest, calibration: Calibration) -> tuple[str, ...]:
         found.append(
             f"the person cannot be told from {test.hardest_other} (AUC {test.hardest_auc:.2f}, at least "
             f"{test.hardest_auc_low:.2f}; {MIN_AUC_OF_ONE:g}, and more than 0.5 for sure, are needed): do those videos "
-            "show the same person? If not, give more of both"
+            "show the same person? If so, take them out of the others (who is enrolled, with --same-as); if not, give "
+            "more of both"
         )
     if not found and max(calibration.upper_bound, -calibration.lower_bound) <= calibration.undecided:
         found.append(

@@ -148,7 +148,7 @@ class _Server:
         return JSONResponse([view.as_dict() for view in self._views()])
 
     async def _enrolment_form(self, _: Request) -> Response:
-        return self.pages.page("enrolment.html")
+        return self.pages.page("enrolment.html", people=await run_in_threadpool(self._people.usable))
 
     async def _job(self, request: Request) -> Response:
         (view,) = views(self._jobs, self._runner, [self._asked_for(request)])
@@ -182,11 +182,13 @@ class _Server:
 
     async def _add_enrolment(self, request: Request) -> Response:
         async def add(upload: Upload, folder: Path) -> list[Job]:
-            person = upload.texts.get("person", "")
+            person, same_as = upload.texts.get("person", ""), upload.texts.get("same_as", "")
             files = [file for file in upload.files if file.role in (OWN_FIELD, OTHERS_FIELD)]
             if not any(file.role == OWN_FIELD for file in files):
                 raise HTTPException(422, "No video of the person was chosen.")
             await run_in_threadpool(self._check_name, person)
+            if same_as and same_as not in {one.name for one in await run_in_threadpool(self._people.usable)}:
+                raise HTTPException(422, f"{same_as} is not enrolled here.")
             made = self._jobs.add(
                 folder,
                 Kind.ENROLMENT,
@@ -194,6 +196,7 @@ class _Server:
                 files,
                 allow_weak="allow_weak" in upload.texts,
                 with_enrolled="with_enrolled" in upload.texts,
+                same_as=same_as,
             )
             return [made]
 

@@ -121,6 +121,8 @@ class Job:
         When it arrived, in seconds since 1970.
     allow_weak, with_enrolled : bool
         Of an enrolment, as `LearningOptions` has them.
+    same_as : str
+        The enrolled name that is the same person; "" where none is.
     state : State
         Where it stands.
     n_starts : int
@@ -141,6 +143,7 @@ class Job:
     created_s: float
     allow_weak: bool = False
     with_enrolled: bool = True
+    same_as: str = ""
     state: State = State.QUEUED
     n_starts: int = 0
     ended_s: float | None = None
@@ -235,11 +238,22 @@ class Jobs:
         *,
         allow_weak: bool = False,
         with_enrolled: bool = True,
+        same_as: str = "",
     ) -> Job:
         """A new job that waits, from the folder in which its files arrived."""
         with self._lock:
             number = max((job.number for job in self._jobs.values()), default=0) + 1
-            job = Job(secrets.token_hex(8), number, kind, person, tuple(files), self._now(), allow_weak, with_enrolled)
+            job = Job(
+                secrets.token_hex(8),
+                number,
+                kind,
+                person,
+                tuple(files),
+                self._now(),
+                allow_weak=allow_weak,
+                with_enrolled=with_enrolled,
+                same_as=same_as,
+            )
             _write(folder, job)
             folder.rename(self._folder / job.id)
             self._jobs[job.id] = job

@@ -88,7 +88,8 @@ class JobView:
         if self.job.kind is Kind.ENROLMENT:
             own = sum(file.role == "own" for file in self.job.files)
             others = len(self.job.files) - own
-            return f"enrolment from {counted(own, 'video')}, {others} of others"
+            second = f", second profile of {self.job.same_as}" if self.job.same_as else ""
+            return f"enrolment from {counted(own, 'video')}, {others} of others{second}"
         if self.job.answer is None or self.job.person:
             return f"held against {self.job.person or 'everybody enrolled'}"
         return f"closest of all enrolled: {self.job.answer.person}"

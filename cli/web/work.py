@@ -16,7 +16,7 @@ from poseauth.recipes import Recipe
 from poseauth.report import Verification, in_words, sentence
 
 from ..clip_check import CLOSEST, CheckOptions, ClipCheck, ClipToCheck, people_asked_for
-from ..enrolling import LearningOptions, check_name, learn_and_keep
+from ..enrolling import LearningOptions, check_name, check_same, learn_and_keep
 from ..options import open_reader, open_store
 from ..reading import read_each
 from ..telling import describe_profile
@@ -34,6 +34,7 @@ ENROLLED, ENROLLED_WEAK = "enrolled", "enrolled, but weak"
 _TELL_EVERY_S = 0.1
 _IN_THE_BROWSER = {
     "Or add --allow-weak: the profile is kept": "Or tick “Keep a weak profile”: the profile is kept",
+    "add --same-as": "choose under “Second profile of”",
     "clips of other people with --impostor": "videos of other people",
     "Enrol again with --impostor": "Enrol again with videos of other people",
     "with --impostor": "under “Other people”",
@@ -98,6 +99,8 @@ class EnrolmentTask:
         Videos of the person and of others.
     allow_weak, with_enrolled : bool
         As `LearningOptions` has them.
+    same_as : str
+        The enrolled name that is the same person; "" where none is.
     """
 
     person: str
@@ -105,6 +108,7 @@ class EnrolmentTask:
     others: Sequence[NamedFile]
     allow_weak: bool
     with_enrolled: bool
+    same_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,7 @@ class Work:
 
         store = open_store(self._options.home)
         check_name(store, task.person)
+        check_same(store, [task.same_as] if task.same_as else [])
         reader = open_reader(self._options.extractor, **self._options.reader)
         try:
             seen, unread = _see(reader, [*task.own, *task.others], tell)
@@ -196,6 +201,7 @@ class Work:
             device=str(self._options.reader.get("device", "auto")),
             allow_weak=task.allow_weak,
             with_enrolled=task.with_enrolled,
+            same_as=[task.same_as] if task.same_as else [],
         )
         left_out: list[str] = []
         profile, _ = learn_and_keep(

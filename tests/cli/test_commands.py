@@ -289,6 +289,40 @@ def test_people_enrolled_before_are_others_to_compare_with(poseauth, speeches, h
     assert "compared with: 4 videos of 1 others" in out
 
 
+@pytest.fixture
+def more_of_ada(tmp_path):
+    """A folder of further speeches of Ada's."""
+    for i in range(4):
+        write_keypoints(speak(STYLES[0], duration_s=12, seed=30 + i), tmp_path / "more" / f"{i}.npz")
+    return tmp_path / "more"
+
+
+@pytest.mark.parametrize("against", [(), ("--no-others",)], ids=["learnt against", "not learnt against"])
+def test_nobody_is_enrolled_twice_unawares(poseauth, speeches, home, more_of_ada, against):
+    arguments = ("enroll", "--person", "Eve", more_of_ada, "--impostor", speeches / "others", "--home", home)
+    status, out, err = poseauth(*arguments, *against)
+    assert (status, out) == (1, "")
+    assert "Eve is not enrolled: 4 of 4 videos are more like Ada, who is enrolled already" in err
+    assert "--same-as 'Ada'" in err
+    assert "Eve" not in ProfileStore(home)
+
+
+def test_a_second_profile_of_a_person_is_enrolled_where_it_is_named_as_one(poseauth, speeches, home, more_of_ada):
+    arguments = ("enroll", "--person", "Ada 2", more_of_ada, "--impostor", speeches / "others", "--home", home)
+    status, out, err = poseauth(*arguments, "--same-as", "Ada")
+    assert status == 0, err
+    assert "compared with: 3 videos of 3 others" in out
+    assert "WEAK" not in out
+    _, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada 2", "--home", home)
+    assert "AUTHENTIC" in out
+
+
+def test_the_same_person_has_to_be_enrolled(poseauth, more_of_ada, home, n_read):
+    status, _, err = poseauth("enroll", "--person", "Eve", more_of_ada, "--same-as", "Adda", "--home", home)
+    assert (status, "Adda is not enrolled" in err, "Did you mean Ada?" in err) == (1, True, True)
+    assert n_read == []
+
+
 def test_folders_named_real_and_fake_are_the_two_sides(poseauth, speeches, tmp_path):
     import shutil
 

@@ -377,6 +377,18 @@ def test_who_cannot_be_told_apart_is_refused_in_the_words_of_the_page(server, sp
         enrol(server, server.settings.data, ["x/gone"], [])
 
 
+def test_who_is_enrolled_under_another_name_is_refused_unless_it_is_said(server, speeches):
+    # The very videos that Ada was learnt from, and nobody to be tested with: one reason or the other.
+    own = ["ada/one", "ada/two", "ada/three"]
+    with pytest.raises(WeakProfileError, match="3 of 3 videos are more like Ada") as refused:
+        enrol(server, speeches, own, [], with_enrolled=False)
+    assert "choose under “Second profile of” 'Ada'; if not," in str(refused.value)
+    with pytest.raises(WeakProfileError, match="Grace is not enrolled: it is untested"):
+        enrol(server, speeches, own, [], with_enrolled=False, same_as="Ada")
+    with pytest.raises(UnknownPersonError):
+        enrol(server, speeches, own, [], same_as="Eve")
+
+
 def test_profiles_are_read_again_only_after_one_has_changed(server, speeches, monkeypatch):
     read = []
     stored = ProfileStore.stored

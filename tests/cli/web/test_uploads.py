@@ -250,6 +250,17 @@ def test_an_enrolment_is_queued_with_both_sides_apart(server, client):
     ]  # fmt: skip
 
 
+def test_a_second_profile_names_the_first_which_has_to_be_there(server, client):
+    fields = ("person", None, b"Ada 2"), ("own", "a.mp4", b"1")
+    assert send(client, form(*fields, ("same_as", None, b"Ada")), "/enrolments").status_code == 201
+    (job,) = server.jobs.in_order()
+    assert job.same_as == "Ada"
+    assert "second profile of Ada" in client.get(f"/jobs/{job.id}").text
+    refused = send(client, form(*fields, ("same_as", None, b"Eve")), "/enrolments")
+    assert (refused.status_code, refused.json()["error"]) == (422, "Eve is not enrolled here.")
+    assert server.jobs.in_order() == [job]
+
+
 def test_a_name_that_cannot_be_enrolled_is_refused_before_any_work(server, client):
     own = ("own", "a.mp4", b"1")
     assert "enrolled already" in send(client, enrolment("Ada", own), "/enrolments").json()["error"]
