@@ -14,6 +14,7 @@ import pytest
 
 from person_profiles.archive import export_profile, import_profile
 from person_profiles.home import LOCK_FILE
+from person_profiles.profile import FORMAT_VERSION
 from person_profiles.profile_files import (
     DIGESTS_FILE,
     FILES,
@@ -244,8 +245,10 @@ def test_an_encrypted_archive_is_refused(archive, elsewhere):
 
 
 def test_an_archive_of_a_later_format_is_refused(archive, elsewhere):
-    change_json(archive, format_version=4)
-    assert_refused(elsewhere, archive, r"ada\.poseauth/profile\.json: .* format 4, of a later poseauth")
+    change_json(archive, format_version=FORMAT_VERSION + 1)
+    assert_refused(
+        elsewhere, archive, rf"ada\.poseauth/profile\.json: .* format {FORMAT_VERSION + 1}, of a later poseauth"
+    )
 
 
 def test_an_archive_whose_digests_are_those_of_another_profile_is_refused(archive, elsewhere):

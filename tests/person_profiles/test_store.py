@@ -18,7 +18,7 @@ import pytest
 import safetensors.numpy
 
 from person_profiles.home import LOCK_FILE
-from person_profiles.profile import profile_as_dict
+from person_profiles.profile import FORMAT_VERSION, profile_as_dict
 from person_profiles.profile_files import (
     DIGESTED,
     DIGESTS_FILE,
@@ -114,7 +114,7 @@ def test_the_movement_comes_back_as_it_was_saved(store, kept, movement):
 
 def test_a_profile_is_four_files_of_which_none_is_a_pickle(kept):
     assert sorted(path.name for path in kept.iterdir()) == sorted(FILES)
-    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == 3
+    assert json.loads((kept / PROFILE_FILE).read_text(encoding="utf-8"))["format_version"] == FORMAT_VERSION
     for name in (WEIGHTS_FILE, MOVEMENT_FILE):
         safetensors.numpy.load((kept / name).read_bytes())
 
@@ -299,7 +299,7 @@ def test_another_format_is_refused_in_words(store, kept, version, words):
         store.load("Ada")
 
 
-@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("version", [2, FORMAT_VERSION + 1])
 def test_another_format_is_refused_in_words_though_it_may_have_other_files(store, kept, version):
     change_json(kept, lambda plain: plain.update(format_version=version))
     (kept / DIGESTS_FILE).write_text("v4 of something else")
