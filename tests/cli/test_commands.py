@@ -553,7 +553,7 @@ def test_a_mirrored_clip_of_the_person_is_noticed_and_gets_no_verdict(poseauth, 
     _, out, _ = poseauth("verify", tmp_path / "mirrored.npz", "--person", "Ada", "--home", home, "--json")
     (result,) = json.loads(out)
     assert result["verdict"] == "inconclusive"
-    assert "possibly mirrored" in result["reasons"][0]
+    assert any("possibly mirrored" in reason for reason in result["reasons"])
 
 
 def test_without_an_extractor_videos_are_named_and_keypoint_files_are_analysed(

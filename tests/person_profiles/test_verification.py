@@ -36,6 +36,14 @@ def test_the_persons_movement_is_authentic_and_anothers_is_fake(ada, scorer, spe
     assert foreign.verdict is Verdict.FAKE
 
 
+@pytest.mark.parametrize("in_mirror", [9.0, -9.0])
+def test_a_verdict_against_a_clip_stands_only_where_its_mirror_image_does_not_fit(ada, scorer, speech, in_mirror):
+    known = replace(ada, calibrated=replace(ada.calibrated, mirrored=_shifted(ada.calibrated.mirrored, in_mirror)))
+    result = verify(speech("somebody", frequency_hz=3, duration_s=20), known, scorer)
+    assert result.verdict is (Verdict.INCONCLUSIVE if in_mirror > 0 else Verdict.FAKE)
+    assert ("possibly mirrored" in result.reasons[0]) == (in_mirror > 0)
+
+
 def test_a_clip_that_goes_by_way_of_the_disk_is_answered_alike(ada, scorer, speech, monkeypatch):
     def answer():
         clip = held(speech("ada unseen", duration_s=40), since_s=32)
