@@ -135,7 +135,7 @@ def learn_and_keep(
         person,
         genuine,
         others,
-        enrolled=enrolled,
+        enrolled=(store.load(name) for name in enrolled),  # one at a time: weights of all would be gigabytes
         recipe=options.recipe,
         seed=options.seed,
         device=device,
@@ -146,7 +146,7 @@ def learn_and_keep(
     return profile, store.save(profile, genuine, overwrite=options.overwrite)
 
 
-def enrolled_before(store: ProfileStore, but: Sequence[str], sample: KeypointSequence) -> list[Profile]:
+def enrolled_before(store: ProfileStore, but: Sequence[str], sample: KeypointSequence) -> list[str]:
     """Everybody enrolled `but` those whose keypoints come from the sample's extractor; who is left out is told."""
     from person_profiles.store import folder_name
 
@@ -159,20 +159,20 @@ def enrolled_before(store: ProfileStore, but: Sequence[str], sample: KeypointSeq
         elif entry.profile.extractor != sample.provenance.extractor:
             click.echo(f"left out: {entry.profile.name}, whose keypoints come from another extractor", err=True)
         else:
-            found.append(entry.profile)
+            found.append(entry.profile.name)
     return found
 
 
-def movement_of(store: ProfileStore, enrolled: Sequence[Profile]) -> list[Negative]:
+def movement_of(store: ProfileStore, enrolled: Sequence[str]) -> list[Negative]:
     """The videos that these people were learnt from, as others."""
     from person_profiles.enrolment import Negative
 
     found: list[Negative] = []
-    for profile in enrolled:
+    for name in enrolled:
         try:
-            movement = store.load_movement(profile.name)
+            movement = store.load_movement(name)
         except ProfileError as error:
             click.secho(readable(f"left out: {error}"), fg="yellow", err=True)
             continue
-        found += [Negative(sequence, f"enrolled: {profile.name}", "enrolled") for sequence in movement]
+        found += [Negative(sequence, f"enrolled: {name}", "enrolled") for sequence in movement]
     return found

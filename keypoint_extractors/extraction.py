@@ -16,7 +16,6 @@ from keypoint_extractors.observation import DetectionLog, Observation, PoseEstim
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
 from keypoint_extractors.video import Frame, sha256_of
-from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import UInt8Array
 from poseauth.windows import FPS
 
@@ -39,7 +38,6 @@ def observe_video(
     estimator: PoseEstimator,
     *,
     source_sha256: str | None = None,
-    limits: VideoLimits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     decoder: IsolatedVideo | None = None,
 ) -> Observation:
@@ -55,12 +53,11 @@ def observe_video(
         The network.
     source_sha256 : str
         The file's digest where it is known already.
-    limits : VideoLimits or None
-        What the file may ask of the machine; None: the usual.
     on_progress : callable
         Told after every group of frames.
     decoder : IsolatedVideo or None
-        Of this video, with `picture_side` and `limits`, where it was started while the network was loaded.
+        Of this video, giving pictures of the estimator's `picture_side`, where it was started while the network was
+        loaded; None: one with the usual limits.
 
     Raises
     ------
@@ -69,7 +66,7 @@ def observe_video(
     ExtractorError
         If the network fails.
     """
-    reader = decoder or IsolatedVideo(path, picture_side=estimator.picture_side, limits=limits)
+    reader = decoder or IsolatedVideo(path, picture_side=estimator.picture_side)
     n_expected = reader.info.n_expected
     times, shots = array("d"), array("i")  # a list would take four times the memory
     detections = DetectionLog()

@@ -162,7 +162,10 @@ def _bone_lengths(windows: Float32Array) -> Float64Array:
 
 
 def _percentile(series: Float64Array, percent: float) -> Float64Array:
-    """Percentile over axis 1 of what is seen, between the two nearest values; NaN where nothing is."""
+    """Percentile over axis 1 of what is seen, between the two nearest values; NaN where nothing is.
+
+    `np.nanpercentile` gives the same and goes through the rows one by one: two fifths of all a window's statistics.
+    """
     ordered = np.sort(series, axis=1)  # NaN come last
     n_seen = np.isfinite(series).sum(axis=1)
     place = np.maximum(n_seen - 1, 0) * (percent / 100)

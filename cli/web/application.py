@@ -160,9 +160,8 @@ class _Server:
             if not clips:
                 raise HTTPException(422, "No clip was chosen.")
             person = upload.texts.get("person", ANYONE)
-            usable = await run_in_threadpool(self._people.usable)
-            if person not in {ANYONE, *(one.name for one in usable)}:
-                raise HTTPException(422, f"{person} is not enrolled here.")
+            if person != ANYONE:
+                await run_in_threadpool(self._check_enrolled, person)
             return await run_in_threadpool(self._queue_clips, folder, person, clips)
 
         return await self._take(request, add)
@@ -187,8 +186,8 @@ class _Server:
             if not any(file.role == OWN_FIELD for file in files):
                 raise HTTPException(422, "No video of the person was chosen.")
             await run_in_threadpool(self._check_name, person)
-            if same_as and same_as not in {one.name for one in await run_in_threadpool(self._people.usable)}:
-                raise HTTPException(422, f"{same_as} is not enrolled here.")
+            if same_as:
+                await run_in_threadpool(self._check_enrolled, same_as)
             made = self._jobs.add(
                 folder,
                 Kind.ENROLMENT,
@@ -201,6 +200,10 @@ class _Server:
             return [made]
 
         return await self._take(request, add)
+
+    def _check_enrolled(self, person: str) -> None:
+        if person not in {one.name for one in self._people.usable()}:
+            raise HTTPException(422, f"{person} is not enrolled here.")
 
     def _check_name(self, person: str) -> None:
         from person_profiles.store import folder_name

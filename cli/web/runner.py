@@ -189,5 +189,5 @@ def _task(job: Job, folder: Path) -> ClipTask | EnrolmentTask:
         [named(file) for file in job.files if file.role == "others"],
         job.allow_weak,
         job.with_enrolled,
-        job.same_as,
+        [job.same_as] if job.same_as else [],
     )

@@ -97,10 +97,8 @@ class EnrolmentTask:
         The name.
     own, others : sequence of NamedFile
         Videos of the person and of others.
-    allow_weak, with_enrolled : bool
+    allow_weak, with_enrolled, same_as :
         As `LearningOptions` has them.
-    same_as : str
-        The enrolled name that is the same person; "" where none is.
     """
 
     person: str
@@ -108,7 +106,7 @@ class EnrolmentTask:
     others: Sequence[NamedFile]
     allow_weak: bool
     with_enrolled: bool
-    same_as: str = ""
+    same_as: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ class Work:
 
         store = open_store(self._options.home)
         check_name(store, task.person)
-        check_same(store, [task.same_as] if task.same_as else [])
+        check_same(store, task.same_as)
         reader = open_reader(self._options.extractor, **self._options.reader)
         try:
             seen, unread = _see(reader, [*task.own, *task.others], tell)
@@ -201,7 +199,7 @@ class Work:
             device=str(self._options.reader.get("device", "auto")),
             allow_weak=task.allow_weak,
             with_enrolled=task.with_enrolled,
-            same_as=[task.same_as] if task.same_as else [],
+            same_as=task.same_as,
         )
         left_out: list[str] = []
         profile, _ = learn_and_keep(

@@ -384,9 +384,9 @@ def test_who_is_enrolled_under_another_name_is_refused_unless_it_is_said(server,
         enrol(server, speeches, own, [], with_enrolled=False)
     assert "choose under “Second profile of” 'Ada'; if not," in str(refused.value)
     with pytest.raises(WeakProfileError, match="Grace is not enrolled: it is untested"):
-        enrol(server, speeches, own, [], with_enrolled=False, same_as="Ada")
+        enrol(server, speeches, own, [], with_enrolled=False, same_as=["Ada"])
     with pytest.raises(UnknownPersonError):
-        enrol(server, speeches, own, [], same_as="Eve")
+        enrol(server, speeches, own, [], same_as=["Eve"])
 
 
 def test_profiles_are_read_again_only_after_one_has_changed(server, speeches, monkeypatch):
