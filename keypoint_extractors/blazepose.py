@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from keypoint_extractors.blazepose_graph import import_graphs, landmark_graph
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.drawing.figure import draw_speaker
@@ -58,11 +59,7 @@ def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> Extracto
     ExtractorMissingError
         If mediapipe, or the model inside it, is not there.
     """
-    spec = importlib.util.find_spec("mediapipe")
-    if spec is None or spec.origin is None:
-        raise ExtractorMissingError(f"mediapipe is not installed. {_NOT_INSTALLED}")
-    version = importlib.metadata.version("mediapipe")
-    folder = Path(spec.origin).parent / "modules"
+    folder, version = _package() / "modules", importlib.metadata.version("mediapipe")
     missing = [name for name in _MODELS if not (folder / name).is_file()]
     if missing:
         raise ExtractorMissingError(
@@ -80,6 +77,14 @@ def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> Extracto
             "picture_side": PICTURE_SIDE,
         },
     )
+
+
+def _package() -> Path:
+    """The folder of mediapipe."""
+    spec = importlib.util.find_spec("mediapipe")
+    if spec is None or spec.origin is None:
+        raise ExtractorMissingError(f"mediapipe is not installed. {_NOT_INSTALLED}")
+    return Path(spec.origin).parent
 
 
 class BlazePose:
@@ -106,9 +111,9 @@ class BlazePose:
     def __init__(self, *, min_confidence: float = MIN_CONFIDENCE, n_workers: int | None = None) -> None:
         self.fingerprint = blazepose_fingerprint(min_confidence=min_confidence)
         self._n_workers = n_workers or min(MAX_WORKERS, usable_cores())
-        mediapipe = import_mediapipe()
+        _import_mediapipe()
         self._free: queue.SimpleQueue[_Tracker] = queue.SimpleQueue()
-        self._trackers = [_Tracker(mediapipe, min_confidence) for _ in range(self._n_workers)]
+        self._trackers = [_Tracker(min_confidence) for _ in range(self._n_workers)]
         for tracker in self._trackers:
             self._free.put(tracker)
         self._threads = ThreadPoolExecutor(self._n_workers, thread_name_prefix="blazepose")
@@ -144,16 +149,9 @@ class BlazePose:
 class _Tracker:
     """One running graph of MediaPipe."""
 
-    def __init__(self, mediapipe: Any, min_confidence: float) -> None:
+    def __init__(self, min_confidence: float) -> None:
         with _native_logs_silenced():
-            self._pose: Any = mediapipe.solutions.pose.Pose(
-                static_image_mode=False,
-                model_complexity=1,
-                # Smoothing mixes a frame with what was before it, so that movement would depend on the frame rate.
-                smooth_landmarks=False,
-                min_detection_confidence=min_confidence,
-                min_tracking_confidence=min_confidence,
-            )
+            self._pose: Any = landmark_graph(_package(), min_confidence)
             # The graph starts in threads of its own, and its second network at the first person: a picture of nobody
             # and one of a drawn speaker wait until they have said what they say, which tells a user nothing.
             self._pose.process(_NOBODY)
@@ -184,8 +182,8 @@ def _somebody() -> UInt8Array:
     return draw_speaker(np.array(_STANDING, np.float32), np.ones(N_KEYPOINTS, np.float32), width=640, height=360)
 
 
-def import_mediapipe() -> Any:
-    """The mediapipe package.
+def _import_mediapipe() -> None:
+    """Load what runs the network.
 
     Raises
     ------
@@ -195,8 +193,7 @@ def import_mediapipe() -> Any:
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with told_what_is_missing("mediapipe", _NOT_INSTALLED), _native_logs_silenced():
-        import mediapipe
-    return mediapipe
+        import_graphs()
 
 
 def _detections(landmarks: Any, width: int, height: int) -> Detections:

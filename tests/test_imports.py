@@ -47,6 +47,7 @@ TORCH_FILES = {
     "poseauth/study/detectors.py",
     "poseauth/study/fitting.py",
     "poseauth/study/frozen_features.py",
+    "keypoint_extractors/fused_convolutions.py",
     "keypoint_extractors/registry.py",
     "keypoint_extractors/quiet_ultralytics.py",
     "keypoint_extractors/yolo_pose.py",
