@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
+import queue
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,9 @@ BATCH_SIZE = {"cuda": 64, "cpu": 16}
 GROUP_FRAMES = 16
 """Frames, half a second, of which the whole picture of the first is looked at, then the region of the people."""
 
-FRAMES_AHEAD = 64
-"""Frames that are collected before the network runs, so that the first pictures of several groups share a batch."""
+FRAMES_AT_ONCE = {"cuda": 64, "cpu": GROUP_FRAMES}
+"""Frames that are collected before the network runs: on a GPU first pictures of several groups share a batch, on a CPU
+each core has a group of its own."""
 
 NMS_OVERLAP = 0.7
 """Intersection over union from which two boxes are one person: ultralytics' own limit for prediction."""
@@ -167,12 +170,16 @@ class YoloPose:
         self._nms = None if self._end_to_end else import_ultralytics("utils.nms")
         self._half = self._device.type == "cuda"
         model = (_in_half_precision if self._half else fuse_activations)(network.model).to(self._device)
-        # Pictures side by side on one core each are done sooner than one after another on all. A network remembers the
+        # Groups side by side on one core each are done sooner than one after another on all. A network remembers the
         # size of its last picture, so each thread has its own; the weights are there once.
-        n_threads = 1 if self._half else (n_threads or usable_cores())
-        self._models = [model, *(_sharing_weights(model) for _ in range(n_threads - 1))]
-        self._threads = ThreadPoolExecutor(n_threads, "yolo", None if self._half else _on_one_core)
+        self._n_threads = 1 if self._half else (n_threads or usable_cores())
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for one in (model, *(_sharing_weights(model) for _ in range(self._n_threads - 1))):
+            self._free.put(one)
+        self._is_closed = False
+        self._threads = ThreadPoolExecutor(self._n_threads, "yolo", None if self._half else _on_one_core)
         self._batch_size = batch_size or BATCH_SIZE[self._device.type]
+        self._frames_at_once = max(FRAMES_AT_ONCE[self._device.type], self._batch_size if self._half else 0)
         self._image_size = image_size
         self._min_confidence = float(min_confidence)
         self._min_person_confidence = float(min_person_confidence)
@@ -216,24 +223,40 @@ class YoloPose:
         ExtractorError
             If the device's memory does not hold a batch, or the device fails.
         """
-        for some in _enough_groups(groups, max(FRAMES_AHEAD, self._batch_size)):
-            yield from self._detect_groups(some)
+        if self._is_closed:
+            raise ValueError("this YoloPose is closed")
+        waiting: deque[Future[list[list[Detections]]]] = deque()
+        try:
+            for some in _enough_groups(groups, self._frames_at_once):
+                waiting.append(self._threads.submit(self._detect_groups, some))
+                if len(waiting) > self._n_threads:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
     def _detect_groups(self, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
-        if not self._models:
-            raise ValueError("this YoloPose is closed")
+        model = self._free.get()
+        try:
+            return self._detect_with(model, groups)
+        finally:
+            self._free.put(model)
+
+    def _detect_with(self, model: Any, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
         height, width = groups[0][0].shape[:2]
         box = letterbox(width, height, self._image_size, self._stride)
         pictures = [lay_into_input(group, box) for group in groups]
         people: dict[tuple[int, int], Float32Array] = {}
-        self._look(pictures, {(number, 0): None for number in range(len(groups))}, people)
+        self._look(model, pictures, {(number, 0): None for number in range(len(groups))}, people)
         regions: dict[tuple[int, int], Region | None] = {}
         for number, group in enumerate(groups):
             region = region_around(people[number, 0][:, :4], box.padded, self._stride)
             regions |= {(number, i): region for i in range(1, len(group))}
-        self._look(pictures, regions, people)
+        self._look(model, pictures, regions, people)
         lost = [place for place, region in regions.items() if region and _lost(people[place], region, box.padded)]
-        self._look(pictures, dict.fromkeys(lost), people)
+        self._look(model, pictures, dict.fromkeys(lost), people)
         for place in lost:
             regions[place] = None
         return [
@@ -243,6 +266,7 @@ class YoloPose:
 
     def _look(
         self,
+        model: Any,
         pictures: Sequence[UInt8Array],
         places: Mapping[tuple[int, int], Region | None],
         people: dict[tuple[int, int], Float32Array],
@@ -256,14 +280,10 @@ class YoloPose:
                 batch = same[first : first + self._batch_size]
                 inputs = np.stack([_cut(pictures[number][i], places[number, i]) for number, i in batch])
                 with self._translated_failures(len(batch)):
-                    people.update(zip(batch, self._run(inputs), strict=True))
+                    people.update(zip(batch, self._run(model, inputs), strict=True))
 
-    def _run(self, pictures: UInt8Array) -> list[Float32Array]:
+    def _run(self, model: Any, pictures: UInt8Array) -> list[Float32Array]:
         """People of each picture as rows (left, top, right, bottom, score, class, 17 x (x, y, confidence))."""
-        shares = np.array_split(pictures, min(len(self._models), len(pictures)))
-        return [rows for some in self._threads.map(self._run_one, self._models, shares) for rows in some]
-
-    def _run_one(self, model: Any, pictures: UInt8Array) -> list[Float32Array]:
         import torch
 
         with torch.inference_mode():
@@ -325,8 +345,10 @@ class YoloPose:
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
-        self._threads.shutdown()
-        self._models.clear()
+        self._is_closed = True
+        self._threads.shutdown(cancel_futures=True)
+        while not self._free.empty():
+            self._free.get()
         if self._half:
             import torch
 

@@ -184,7 +184,7 @@ def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, mo
     frames = [figure(shift=shift) for shift in (-60, -55, -48, -40, -35)]
     looked_at = []
     run = rendered._run
-    monkeypatch.setattr(rendered, "_run", lambda inputs: looked_at.append(inputs.shape) or run(inputs))
+    monkeypatch.setattr(rendered, "_run", lambda model, inputs: looked_at.append(inputs.shape) or run(model, inputs))
     (group,) = rendered.detect([frames])
     whole = [people for (people,) in rendered.detect([[frame] for frame in frames])]
     assert looked_at[0][:3] == (1, 384, 640)
@@ -287,7 +287,7 @@ def test_a_device_that_is_not_there_is_an_error_and_never_another_device(small, 
 def test_a_full_memory_names_the_batch(small, monkeypatch):
     estimator = YoloPose(small, device="cpu", image_size=64)
 
-    def full(pictures):
+    def full(model, pictures):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(estimator, "_run", full)
