@@ -6,10 +6,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import os
-import queue
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from keypoint_extractors.blazepose_graph import import_graphs, landmark_graph
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.drawing.figure import draw_speaker
+from keypoint_extractors.network_threads import NetworkThreads
 from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.system_libraries import told_what_is_missing
 from poseauth.arrays import UInt8Array
@@ -110,40 +108,18 @@ class BlazePose:
 
     def __init__(self, *, min_confidence: float = MIN_CONFIDENCE, n_workers: int | None = None) -> None:
         self.fingerprint = blazepose_fingerprint(min_confidence=min_confidence)
-        self._n_workers = n_workers or min(MAX_WORKERS, usable_cores())
         _import_mediapipe()
-        self._free: queue.SimpleQueue[_Tracker] = queue.SimpleQueue()
-        self._trackers = [_Tracker(min_confidence) for _ in range(self._n_workers)]
-        for tracker in self._trackers:
-            self._free.put(tracker)
-        self._threads = ThreadPoolExecutor(self._n_workers, thread_name_prefix="blazepose")
+        trackers = [_Tracker(min_confidence) for _ in range(n_workers or min(MAX_WORKERS, usable_cores()))]
+        self._trackers = NetworkThreads(trackers, "blazepose")
 
     def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
         """See `PoseEstimator.detect`: at most one person a frame."""
-        waiting: deque[Future[list[Detections]]] = deque()
-        try:
-            for group in groups:
-                waiting.append(self._threads.submit(self._see, group))
-                if len(waiting) > self._n_workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-    def _see(self, frames: Sequence[UInt8Array]) -> list[Detections]:
-        tracker = self._free.get()
-        try:
-            return tracker.follow(frames)
-        finally:
-            self._free.put(tracker)
+        return self._trackers.map(_Tracker.follow, groups)
 
     def close(self) -> None:
         """Free the networks; a second call does nothing."""
-        self._threads.shutdown(cancel_futures=True)
-        while self._trackers:
-            self._trackers.pop().close()
+        for tracker in self._trackers.close():
+            tracker.close()
 
 
 class _Tracker:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.metadata
-import queue
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ import numpy as np
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.letterbox import Letterbox, lay_into_input, letterbox
+from keypoint_extractors.network_threads import NetworkThreads
 from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from keypoint_extractors.regions import Region, reaches_edge, region_around
@@ -172,12 +170,9 @@ class YoloPose:
         model = (_in_half_precision if self._half else fuse_activations)(network.model).to(self._device)
         # Groups side by side on one core each are done sooner than one after another on all. A network remembers the
         # size of its last picture, so each thread has its own; the weights are there once.
-        self._n_threads = 1 if self._half else (n_threads or usable_cores())
-        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for one in (model, *(_sharing_weights(model) for _ in range(self._n_threads - 1))):
-            self._free.put(one)
-        self._is_closed = False
-        self._threads = ThreadPoolExecutor(self._n_threads, "yolo", None if self._half else _on_one_core)
+        n_threads = 1 if self._half else (n_threads or usable_cores())
+        models = [model, *(_sharing_weights(model) for _ in range(n_threads - 1))]
+        self._models = NetworkThreads(models, "yolo", None if self._half else _on_one_core)
         self._batch_size = batch_size or BATCH_SIZE[self._device.type]
         self._frames_at_once = max(FRAMES_AT_ONCE[self._device.type], self._batch_size if self._half else 0)
         self._image_size = image_size
@@ -223,28 +218,10 @@ class YoloPose:
         ExtractorError
             If the device's memory does not hold a batch, or the device fails.
         """
-        if self._is_closed:
-            raise ValueError("this YoloPose is closed")
-        waiting: deque[Future[list[list[Detections]]]] = deque()
-        try:
-            for some in _enough_groups(groups, self._frames_at_once):
-                waiting.append(self._threads.submit(self._detect_groups, some))
-                if len(waiting) > self._n_threads:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        for answers in self._models.map(self._detect_groups, _enough_groups(groups, self._frames_at_once)):
+            yield from answers
 
-    def _detect_groups(self, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
-        model = self._free.get()
-        try:
-            return self._detect_with(model, groups)
-        finally:
-            self._free.put(model)
-
-    def _detect_with(self, model: Any, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
+    def _detect_groups(self, model: Any, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
         height, width = groups[0][0].shape[:2]
         box = letterbox(width, height, self._image_size, self._stride)
         pictures = [lay_into_input(group, box) for group in groups]
@@ -345,10 +322,7 @@ class YoloPose:
 
     def close(self) -> None:
         """Free the network; a second call does nothing."""
-        self._is_closed = True
-        self._threads.shutdown(cancel_futures=True)
-        while not self._free.empty():
-            self._free.get()
+        self._models.close()
         if self._half:
             import torch
 
