@@ -186,7 +186,9 @@ def told(estimate: Estimate) -> str:
 @click.command(help=__doc__)
 @click.option("--scorers", default=f"profile,{','.join(BASELINES)}", show_default=True)
 @click.option("--protocols", default="A,B,C", show_default=True)
-@click.option("--closed/--no-closed", default=True, show_default=True, help="Also run the closed set.")
+@click.option(
+    "--set", "sets", multiple=True, type=click.Choice(["open", "closed"]), default=("open", "closed"), show_default=True
+)
 @click.option("--recipe", type=click.Choice(list(RECIPES)), default="default", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
@@ -195,8 +197,8 @@ def told(estimate: Estimate) -> str:
 @click.option("--rendered", is_flag=True, help="Draw every recording with one look and find the keypoints again.")
 @click.option("--json", "out", type=click.Path(path_type=Path))
 def main(
-    scorers: str, protocols: str, closed: bool, recipe: str, seed: int, device: str, resamples: int, quick: bool,
-    rendered: bool, out: Path | None,
+    scorers: str, protocols: str, sets: tuple[str, ...], recipe: str, seed: int, device: str, resamples: int,
+    quick: bool, rendered: bool, out: Path | None,
 ) -> None:  # fmt: skip
     names = [name.strip() for name in scorers.split(",")]
     unknown = [name for name in names if name != "profile" and name not in BASELINES]
@@ -210,10 +212,10 @@ def main(
         read = {protocol: read_protocol(PROTOCOLS / protocol, recordings, quick=quick) for protocol in some}
         enrolments = read[some[0]][0]
         for name in names:
-            for is_closed in (False, True) if closed else (False,):
+            for side in sets:
                 found, seconds = run_together(
                     {protocol: trials for protocol, (_, trials) in read.items()}, enrolments,
-                    scorer_of(name, recipe, device), closed=is_closed, seed=seed,
+                    scorer_of(name, recipe, device), closed=side == "closed", seed=seed,
                 )  # fmt: skip
                 for protocol, results in found.items():
                     told_of = summed_up(results, seed=seed, n_resamples=resamples)
@@ -222,7 +224,6 @@ def main(
                         *(clips.auc, clips.eer, told_of["matched_clips"].auc, clips.cllr, clips.cllr_min),
                         *(clips.judged, clips.cllr_judged, clips.cllr_min_judged),
                     )
-                    side = "closed" if is_closed else "open"
                     click.echo(f"{protocol:<3}{name:<17}{side:<8}" + "".join(f"{told(one):<22}" for one in shown))
                     plain = {key: one.as_dict() if isinstance(one, Figures) else one for key, one in told_of.items()}
                     rows.append({"protocol": protocol, "scorer": name, "set": side, **plain, "seconds": seconds})
