@@ -78,7 +78,7 @@ def landmark_graph(package: Path, min_confidence: float) -> Any:
 
 
 def import_graphs() -> Any:
-    """What builds and runs graphs of MediaPipe: a fifth of the package's modules, the others draw and plot.
+    """What builds and runs graphs of MediaPipe, without the rest of the package, which draws and plots.
 
     Raises
     ------
