@@ -42,14 +42,10 @@ IMAGE_SIZE = 640
 """Longer side of the network's input in pixels: what the published weights are trained at."""
 
 BATCH_SIZE = {"cuda": 64, "cpu": 16}
-"""Frames at once."""
+"""Frames at once: on a GPU first pictures of several groups share a batch, on a CPU each core has a group to itself."""
 
 GROUP_FRAMES = 16
 """Frames, half a second, of which the whole picture of the first is looked at, then the region of the people."""
-
-FRAMES_AT_ONCE = {"cuda": 64, "cpu": GROUP_FRAMES}
-"""Frames that are collected before the network runs: on a GPU first pictures of several groups share a batch, on a CPU
-each core has a group of its own."""
 
 NMS_OVERLAP = 0.7
 """Intersection over union from which two boxes are one person: ultralytics' own limit for prediction."""
@@ -174,7 +170,6 @@ class YoloPose:
         models = [model, *(_sharing_weights(model) for _ in range(n_threads - 1))]
         self._models = NetworkThreads(models, "yolo", None if self._half else _on_one_core)
         self._batch_size = batch_size or BATCH_SIZE[self._device.type]
-        self._frames_at_once = max(FRAMES_AT_ONCE[self._device.type], self._batch_size if self._half else 0)
         self._image_size = image_size
         self._min_confidence = float(min_confidence)
         self._min_person_confidence = float(min_person_confidence)
@@ -218,7 +213,7 @@ class YoloPose:
         ExtractorError
             If the device's memory does not hold a batch, or the device fails.
         """
-        for answers in self._models.map(self._detect_groups, _enough_groups(groups, self._frames_at_once)):
+        for answers in self._models.map(self._detect_groups, _enough_groups(groups, self._batch_size)):
             yield from answers
 
     def _detect_groups(self, model: Any, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:
