@@ -19,10 +19,12 @@ import numpy as np
 
 COCO_TO_TWELVE = (0, 6, 8, 10, 5, 7, 9, 2, 1, 4, 3)
 """Rows of COCO-17 in our order, the neck left out."""
+KEPT = ("boxes", "keypoints", "confidence", "scores")
+"""Arrays of an Observation that are held against the plain loop's."""
 
 
 def plain_yolo(
-    video: str, weights: str, device: str = "cpu", batch: int = 1, keep: str | None = None
+    videos: list[str], weights: str, device: str = "cpu", batch: int = 1, keep: str | None = None
 ) -> dict[str, Any]:
     """The loop of ultralytics' own documentation, and the most confident person's keypoints of each frame."""
     from ultralytics import YOLO
@@ -41,12 +43,13 @@ def plain_yolo(
     model.predict(np.zeros((720, 1280, 3), np.uint8), **options)
     boxes, points = [], []
     started = time.perf_counter()
-    for result in model.predict(video, stream=True, **options):
-        found = len(result.boxes) > 0
-        boxes.append(result.boxes.xyxy[0].cpu().numpy() if found else np.full(4, np.nan))
-        keypoints = result.keypoints.data[0].cpu().numpy() if found else np.full((17, 3), np.nan)
-        shoulders = keypoints[[5, 6]].mean(axis=0)
-        points.append(np.concatenate([keypoints[list(COCO_TO_TWELVE)], shoulders[None]]))
+    for video in videos:
+        for result in model.predict(video, stream=True, **options):
+            found = len(result.boxes) > 0
+            boxes.append(result.boxes.xyxy[0].cpu().numpy() if found else np.full(4, np.nan))
+            keypoints = result.keypoints.data[0].cpu().numpy() if found else np.full((17, 3), np.nan)
+            shoulders = keypoints[[5, 6]].mean(axis=0)
+            points.append(np.concatenate([keypoints[list(COCO_TO_TWELVE)], shoulders[None]]))
     seconds = time.perf_counter() - started
     if keep:
         np.savez(keep, boxes=np.array(boxes), points=np.array(points))
@@ -92,16 +95,17 @@ def extract(
     else:
         estimator = choose_extractor(extractor, ExtractorOptions(weights=weights, device=device)).open_estimator()
         list(estimator.detect([[np.zeros((360, 640, 3), np.uint8)]]))
-    n_decoded, started = 0, time.perf_counter()
-    for video in videos:
-        seen = observe_video(Path(video), estimator, source_sha256="0" * 64)
-        n_decoded += seen.coverage.n_decoded
+    started = time.perf_counter()
+    seen = [observe_video(Path(video), estimator, source_sha256="0" * 64) for video in videos]
     seconds = time.perf_counter() - started
     estimator.close()
     if keep:
-        np.savez(keep, frame=seen.frame, boxes=seen.boxes, keypoints=seen.keypoints, confidence=seen.confidence,
-                 scores=seen.scores, n_frames=len(seen.timestamps_s))  # fmt: skip
-    return {"frames": n_decoded, "seconds": seconds}
+        n_frames = [len(one.timestamps_s) for one in seen]
+        first = np.cumsum([0, *n_frames[:-1]])
+        rows = {name: np.concatenate([getattr(one, name) for one in seen]) for name in KEPT}
+        frame = np.concatenate([one.frame + start for one, start in zip(seen, first, strict=True)])
+        np.savez(keep, frame=frame, n_frames=sum(n_frames), **rows)
+    return {"frames": sum(one.coverage.n_decoded for one in seen), "seconds": seconds}
 
 
 def decode(video: str, picture_side: int = 640) -> dict[str, Any]:

@@ -1,16 +1,23 @@
-"""Convolution and activation of a YOLO network in one pass over memory, on the CPU.
+"""Convolution and activation of a YOLO network in one pass over memory, on the CPU, and kept ready for many sizes.
 
 A picture's features are larger than a core's cache, and a SiLU of its own reads and writes them once more: a fifth of
 the time of a small network. oneDNN, which torch convolves with, applies it to each block of results while it is at
 hand.
+
+oneDNN writes machine code for every convolution of every size of picture and keeps the last 1,024: twenty sizes of a
+small network. Regions come in more, and a size that is met anew costs as much as half a picture.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 from torch import nn
+
+KEPT_PRIMITIVES = "16384"
+"""Convolutions that oneDNN keeps ready: 300 sizes of a small network, some 10 kB each."""
 
 
 class _ConvolutionSiLU(nn.Module):
@@ -31,7 +38,8 @@ class _ConvolutionSiLU(nn.Module):
 def fuse_activations(model: Any) -> Any:
     """Let each convolution of a network apply the SiLU that follows it; the answers stay the same beyond rounding.
 
-    Where torch was built without oneDNN the network is left as it is.
+    Where torch was built without oneDNN the network is left as it is. How many convolutions are kept ready oneDNN reads
+    once, before its first: ONEDNN_PRIMITIVE_CACHE_CAPACITY is set for this process unless it is already.
 
     Parameters
     ----------
@@ -45,6 +53,7 @@ def fuse_activations(model: Any) -> Any:
     """
     from ultralytics.nn.modules.conv import Conv
 
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KEPT_PRIMITIVES)
     model = model.to(memory_format=torch.channels_last)
     has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not has_onednn or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseauth.arrays import Float32Array
+from poseauth.arrays import BoolArray, Float32Array
 
-ROOM = 0.1
+ROOM = 0.05
 """Room around the people, as a share of the longer side of the box around all of them."""
 ROOM_PX = 16
 """And at least this, in pixels of the network's input."""
+WIDENING_PX = 96
+"""How much further a region reaches, in pixels of the input, where somebody came near its edge: a gesture's width."""
 MAX_SHARE = 0.8
 """Share of the picture from which the whole of it is looked at instead: less than this is saved."""
 EDGE_PX = 4
@@ -62,13 +64,11 @@ def region_around(people: Float32Array, size: tuple[int, int], stride: int) -> R
     room = ROOM_PX + ROOM * float((last - first).max())
     left, top = (max(0, int((edge - room) // stride) * stride) for edge in first)
     right, bottom = (min(side, -int(-(edge + room) // stride) * stride) for edge, side in zip(last, size, strict=True))
-    if right <= left or bottom <= top or (right - left) * (bottom - top) > MAX_SHARE * size[0] * size[1]:
-        return None
-    return Region(left, top, right, bottom)
+    return _worth_it(Region(left, top, right, bottom), size) if left < right and top < bottom else None
 
 
-def reaches_edge(people: Float32Array, region: Region, size: tuple[int, int]) -> bool:
-    """Whether somebody seen in a region may go on beyond it: then all of the picture has to be looked at.
+def edges_reached(people: Float32Array, region: Region, size: tuple[int, int]) -> BoolArray:
+    """Beyond which edges of a region somebody seen in it may go on.
 
     Parameters
     ----------
@@ -78,6 +78,11 @@ def reaches_edge(people: Float32Array, region: Region, size: tuple[int, int]) ->
         Where it lies in the input.
     size : tuple of int
         Width and height of the input: at its own edges there is nothing beyond.
+
+    Returns
+    -------
+    np.ndarray [shape=(4,)], bool
+        Left, top, right, bottom.
     """
     height, width = region.shape
     open_edges = np.array([region.left > 0, region.top > 0, region.right < size[0], region.bottom < size[1]])
@@ -90,4 +95,41 @@ def reaches_edge(people: Float32Array, region: Region, size: tuple[int, int]) ->
         ],
         axis=1,
     )
-    return bool((near & open_edges).any())
+    return np.asarray(near.any(axis=0) & open_edges)
+
+
+def widened(region: Region, edges: BoolArray, size: tuple[int, int], stride: int) -> Region | None:
+    """The region with room beyond some of its edges.
+
+    Parameters
+    ----------
+    region : Region
+        As `region_around` gives it.
+    edges : np.ndarray [shape=(4,)], bool
+        Left, top, right, bottom.
+    size : tuple of int
+        Width and height of the input, multiples of `stride`.
+    stride : int
+        Of the network.
+
+    Returns
+    -------
+    Region or None
+        None where all of the picture has to be looked at.
+    """
+    step = -(-WIDENING_PX // stride) * stride
+    left, top, right, bottom = (step * int(edge) for edge in edges)
+    return _worth_it(
+        Region(
+            max(0, region.left - left),
+            max(0, region.top - top),
+            min(size[0], region.right + right),
+            min(size[1], region.bottom + bottom),
+        ),
+        size,
+    )
+
+
+def _worth_it(region: Region, size: tuple[int, int]) -> Region | None:
+    height, width = region.shape
+    return region if width * height <= MAX_SHARE * size[0] * size[1] else None

@@ -6,6 +6,7 @@ import copy
 import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from keypoint_extractors.letterbox import Letterbox, lay_into_input, letterbox
 from keypoint_extractors.network_threads import NetworkThreads
 from keypoint_extractors.observation import Detections
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
-from keypoint_extractors.regions import Region, reaches_edge, region_around
+from keypoint_extractors.regions import (
+    ROOM,
+    ROOM_PX,
+    WIDENING_PX,
+    Region,
+    edges_reached,
+    region_around,
+    widened,
+)
 from keypoint_extractors.tracking import NEW_TRACK_SCORE
 from keypoint_extractors.yolo_weights import (
     N_COCO_KEYPOINTS,
@@ -26,7 +35,7 @@ from keypoint_extractors.yolo_weights import (
     is_named,
     load_pose_network,
 )
-from poseauth.arrays import Float32Array, UInt8Array
+from poseauth.arrays import BoolArray, Float32Array, UInt8Array
 from poseauth.errors import DeviceError, ExtractorError, ExtractorMissingError
 from poseauth.keypoints import COCO17_ORDER, ExtractorFingerprint, select_twelve
 
@@ -97,6 +106,9 @@ def _fingerprint(
             "min_confidence": min_confidence,
             "min_person_confidence": min_person_confidence,
             "group_frames": GROUP_FRAMES,
+            "room": ROOM,
+            "room_px": ROOM_PX,
+            "widening_px": WIDENING_PX,
         },
     )
 
@@ -206,7 +218,7 @@ class YoloPose:
         """Find the people in groups of frames of one size, the most confident first; see `PoseEstimator.detect`.
 
         Of a group's first frame the whole picture is looked at, of the others only the region of the people seen in it
-        (`keypoint_extractors.regions`); all of it where that region may not hold them.
+        (`keypoint_extractors.regions`); where that may not hold them a wider one, and all of it where that may not.
 
         Raises
         ------
@@ -227,14 +239,30 @@ class YoloPose:
             region = region_around(people[number, 0][:, :4], box.padded, self._stride)
             regions |= {(number, i): region for i in range(1, len(group))}
         self._look(model, pictures, regions, people)
-        lost = [place for place, region in regions.items() if region and _lost(people[place], region, box.padded)]
-        self._look(model, pictures, dict.fromkeys(lost), people)
-        for place in lost:
-            regions[place] = None
+        wider = self._wider_regions(regions, people, box.padded)
+        self._look(model, pictures, wider, people)
+        whole = dict.fromkeys(_missed(wider, people, box.padded))
+        self._look(model, pictures, whole, people)
+        regions |= wider | whole
         return [
             [self._to_frame(people[number, i], regions.get((number, i)), box, width, height) for i in range(len(group))]
             for number, group in enumerate(groups)
         ]
+
+    def _wider_regions(
+        self,
+        regions: Mapping[tuple[int, int], Region | None],
+        people: Mapping[tuple[int, int], Float32Array],
+        size: tuple[int, int],
+    ) -> dict[tuple[int, int], Region | None]:
+        """Where to look once more for who may have been missed: one region a group, so that its frames go together."""
+        wider: dict[tuple[int, int], Region | None] = {}
+        for _, places in groupby(_missed(regions, people, size).items(), key=lambda item: item[0][0]):
+            edges = dict(places)
+            region = regions[next(iter(edges))]
+            if region:
+                wider |= dict.fromkeys(edges, widened(region, np.any(list(edges.values()), 0), size, self._stride))
+        return wider
 
     def _look(
         self,
@@ -343,11 +371,25 @@ def _sharing_weights(model: Any) -> Any:
     return copy.deepcopy(model, {id(weight): weight for weight in (*model.parameters(), *model.buffers())})
 
 
-def _lost(rows: Float32Array, region: Region, size: tuple[int, int]) -> bool:
-    """Whether nobody is seen in a region, or somebody clear enough to begin a track may go on beyond it."""
-    clear = rows[rows[:, 4] >= NEW_TRACK_SCORE]
-    people = clear if len(clear) else rows
-    return not len(people) or reaches_edge(people[:, :4], region, size)
+def _missed(
+    regions: Mapping[tuple[int, int], Region | None],
+    people: Mapping[tuple[int, int], Float32Array],
+    size: tuple[int, int],
+) -> dict[tuple[int, int], BoolArray]:
+    """Frames in which somebody clear enough to begin a track may go on beyond the region, or nobody is seen in it.
+
+    With the edges beyond which they may be.
+    """
+    missed = {}
+    for place, region in regions.items():
+        if region:
+            rows = people[place]
+            clear = rows[rows[:, 4] >= NEW_TRACK_SCORE]
+            seen = clear if len(clear) else rows
+            edges = edges_reached(seen[:, :4], region, size) if len(seen) else np.ones(4, bool)
+            if edges.any():
+                missed[place] = edges
+    return missed
 
 
 def _cut(picture: UInt8Array, region: Region | None) -> UInt8Array:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 
 import pytest
 
-from keypoint_extractors.fused_convolutions import fuse_activations
+from keypoint_extractors.fused_convolutions import KEPT_PRIMITIVES, fuse_activations
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 
 
@@ -58,3 +59,12 @@ def test_without_onednn_the_network_stays_as_it_is(network, monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     fused = fuse_activations(copy.deepcopy(network))
     assert [type(layer) for layer in fused.modules()] == [type(layer) for layer in network.modules()]
+
+
+@pytest.mark.parametrize("own", [None, "64"], ids=["not set", "set by the user"])
+def test_convolutions_of_many_sizes_are_kept_ready_unless_the_user_said_how_many(network, monkeypatch, own):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", own or "")
+    if own is None:
+        monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    fuse_activations(copy.deepcopy(network))
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == (own or KEPT_PRIMITIVES)

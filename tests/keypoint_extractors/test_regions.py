@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keypoint_extractors.regions import EDGE_PX, ROOM_PX, Region, reaches_edge, region_around
+from keypoint_extractors.regions import (
+    EDGE_PX,
+    ROOM_PX,
+    WIDENING_PX,
+    Region,
+    edges_reached,
+    region_around,
+    widened,
+)
 
 SIZE = (640, 384)
 
@@ -46,7 +54,21 @@ def test_a_person_at_an_open_edge_may_go_on_beyond_it_but_not_at_the_pictures_ow
     near = inside.copy()
     near[edge] = EDGE_PX - 1 if edge < 2 else 128 - EDGE_PX + 1
     open_region, closed_region = Region(64, 64, 192, 192), Region(0, 0, 128, 128)
-    assert not reaches_edge(boxes(inside), open_region, SIZE)
-    assert reaches_edge(boxes(inside, near), open_region, SIZE)
-    assert not reaches_edge(boxes(near), closed_region, (128, 128))
-    assert not reaches_edge(boxes(), open_region, SIZE)
+    assert not edges_reached(boxes(inside), open_region, SIZE).any()
+    assert list(edges_reached(boxes(inside, near), open_region, SIZE)) == [number == edge for number in range(4)]
+    assert not edges_reached(boxes(near), closed_region, (128, 128)).any()
+    assert not edges_reached(boxes(), open_region, SIZE).any()
+
+
+@pytest.mark.parametrize("stride", [32, 64])
+def test_it_is_widened_beyond_the_edges_that_were_reached_alone(stride):
+    region = widened(Region(192, 128, 320, 320), np.array([True, False, False, True]), SIZE, stride)
+    assert region is not None
+    assert (region.top, region.right) == (128, 320)
+    assert region.left <= 192 - WIDENING_PX
+    assert region.left % stride == 0
+    assert region.bottom == SIZE[1]
+
+
+def test_where_the_wider_region_is_nearly_all_of_the_picture_all_of_it_is_looked_at():
+    assert widened(Region(96, 0, 480, 384), np.array([True, False, True, False]), SIZE, 32) is None

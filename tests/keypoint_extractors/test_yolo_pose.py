@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from keypoint_extractors import yolo_pose
+from keypoint_extractors.following import box_overlap
 from keypoint_extractors.letterbox import lay_into_input, letterbox
 from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
+from keypoint_extractors.regions import WIDENING_PX
 from keypoint_extractors.yolo_pose import YoloPose, yolo_fingerprint
 from keypoint_extractors.yolo_weights import load_pose_network
 from poseauth.errors import ExtractorError, WeightsNotFoundError
@@ -179,17 +181,24 @@ def test_neither_batch_nor_threads_change_the_result(rendered):
         np.testing.assert_allclose(one.confidence, batched.confidence, atol=1e-4)
 
 
-@needs_weights
-def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, monkeypatch):
-    frames = [figure(shift=shift) for shift in (-60, -55, -48, -40, -35)]
-    looked_at = []
+@pytest.fixture
+def looked_at(rendered, monkeypatch):
+    """The shapes of the batches that the network is shown."""
+    shapes = []
     run = rendered._run
-    monkeypatch.setattr(rendered, "_run", lambda model, inputs: looked_at.append(inputs.shape) or run(model, inputs))
+    monkeypatch.setattr(rendered, "_run", lambda model, inputs: shapes.append(inputs.shape[:3]) or run(model, inputs))
+    return shapes
+
+
+@needs_weights
+def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, looked_at):
+    frames = [figure(shift=shift) for shift in (-60, -55, -48, -40, -35)]
     (group,) = rendered.detect([frames])
+    n_frames, height, width = looked_at[1]
+    assert looked_at[0] == (1, 384, 640)
+    assert n_frames == 4
+    assert height * width < 0.8 * 384 * 640
     whole = [people for (people,) in rendered.detect([[frame] for frame in frames])]
-    assert looked_at[0][:3] == (1, 384, 640)
-    assert looked_at[1][0] == 4
-    assert looked_at[1][1] * looked_at[1][2] < 0.8 * 384 * 640
     # These weights do not find the drawn figure in every frame.
     found = [(people, alone) for people, alone in zip(group, whole, strict=True) if len(people) and len(alone)]
     assert len(found) >= 3
@@ -200,13 +209,28 @@ def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, mo
 
 
 @needs_weights
-def test_who_leaves_the_region_is_looked_for_in_the_whole_picture(rendered):
+def test_who_leaves_the_region_is_looked_for_in_the_whole_picture(rendered, looked_at):
     """The group begins with the person on the left; then they are far on the right."""
     frames = [figure(shift=shift) for shift in (-250, 220)]
     ((_, people),) = rendered.detect([frames])
+    assert looked_at[-1] == (1, 384, 640)
     ((alone,),) = rendered.detect([[frames[1]]])
     assert len(alone) > 0
     np.testing.assert_allclose(people.boxes, alone.boxes, atol=0.1)
+
+
+@needs_weights
+def test_who_comes_near_the_edge_of_the_region_is_looked_for_in_a_wider_one(rendered, looked_at):
+    frames = [figure(shift=shift) for shift in (0, 0, 130)]
+    ((_, near, away),) = rendered.detect([frames])
+    whole, region, wider = looked_at
+    assert whole == (1, 384, 640)
+    assert region[0] == 2
+    assert wider == (1, region[1], region[2] + WIDENING_PX)
+    for people, frame in ((near, frames[1]), (away, frames[2])):
+        ((alone,),) = rendered.detect([[frame]])
+        assert len(alone) > 0
+        assert box_overlap(people.boxes[:1], alone.boxes[:1])[0] > 0.9
 
 
 @needs_weights
