@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -239,30 +239,19 @@ class YoloPose:
             region = region_around(people[number, 0][:, :4], box.padded, self._stride)
             regions |= {(number, i): region for i in range(1, len(group))}
         self._look(model, pictures, regions, people)
-        wider = self._wider_regions(regions, people, box.padded)
+        wider: dict[tuple[int, int], Region | None] = {}
+        # One wider region a group, so that its frames go together.
+        for _, some in groupby(_missed(regions, people, box.padded), key=lambda missed: missed.place[0]):
+            places, (region, *_), edges = zip(*some, strict=True)
+            wider |= dict.fromkeys(places, widened(region, np.any(edges, axis=0), box.padded, self._stride))
         self._look(model, pictures, wider, people)
-        whole = dict.fromkeys(_missed(wider, people, box.padded))
+        whole = {missed.place: None for missed in _missed(wider, people, box.padded)}
         self._look(model, pictures, whole, people)
         regions |= wider | whole
         return [
             [self._to_frame(people[number, i], regions.get((number, i)), box, width, height) for i in range(len(group))]
             for number, group in enumerate(groups)
         ]
-
-    def _wider_regions(
-        self,
-        regions: Mapping[tuple[int, int], Region | None],
-        people: Mapping[tuple[int, int], Float32Array],
-        size: tuple[int, int],
-    ) -> dict[tuple[int, int], Region | None]:
-        """Where to look once more for who may have been missed: one region a group, so that its frames go together."""
-        wider: dict[tuple[int, int], Region | None] = {}
-        for _, places in groupby(_missed(regions, people, size).items(), key=lambda item: item[0][0]):
-            edges = dict(places)
-            region = regions[next(iter(edges))]
-            if region:
-                wider |= dict.fromkeys(edges, widened(region, np.any(list(edges.values()), 0), size, self._stride))
-        return wider
 
     def _look(
         self,
@@ -371,16 +360,20 @@ def _sharing_weights(model: Any) -> Any:
     return copy.deepcopy(model, {id(weight): weight for weight in (*model.parameters(), *model.buffers())})
 
 
+class _Missed(NamedTuple):
+    """A frame in whose region somebody may have been missed, and the edges beyond which they may be."""
+
+    place: tuple[int, int]
+    region: Region
+    edges: BoolArray
+
+
 def _missed(
     regions: Mapping[tuple[int, int], Region | None],
     people: Mapping[tuple[int, int], Float32Array],
     size: tuple[int, int],
-) -> dict[tuple[int, int], BoolArray]:
-    """Frames in which somebody clear enough to begin a track may go on beyond the region, or nobody is seen in it.
-
-    With the edges beyond which they may be.
-    """
-    missed = {}
+) -> Iterator[_Missed]:
+    """Where somebody clear enough to begin a track may go on beyond the region, or nobody is seen in it."""
     for place, region in regions.items():
         if region:
             rows = people[place]
@@ -388,8 +381,7 @@ def _missed(
             seen = clear if len(clear) else rows
             edges = edges_reached(seen[:, :4], region, size) if len(seen) else np.ones(4, bool)
             if edges.any():
-                missed[place] = edges
-    return missed
+                yield _Missed(place, region, edges)
 
 
 def _cut(picture: UInt8Array, region: Region | None) -> UInt8Array:
