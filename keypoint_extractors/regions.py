@@ -3,7 +3,7 @@
 A network that runs on the whole of a wide picture spends most of its work on what does not move. Between two looks at
 everything, half a second apart, it is shown the people alone, with room to move: at the same scale and at a distance
 from the picture's corner that is a multiple of its stride, so that it sees the same pixels in the same places and
-answers alike.
+answers alike. Where they come near the region's edge they are looked for in a wider one, so that it can be drawn close.
 """
 
 from __future__ import annotations
