@@ -19,9 +19,12 @@ from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 
-FORMAT_VERSION = 4
-"""4: statistics with correlations as Fisher's z. 3: `profile.sha256` stands beside `profile.json`."""
-DIGESTED_FORMATS = (3, FORMAT_VERSION)
+FORMAT_VERSION = 5
+"""5: `network_share`. 4: statistics with correlations as Fisher's z. 3: `profile.sha256` beside `profile.json`."""
+READ_FORMATS = (4, FORMAT_VERSION)
+"""Whose profiles score today as they did when they were made."""
+_READ = " and ".join(str(version) for version in READ_FORMATS)
+DIGESTED_FORMATS = (3, *READ_FORMATS)
 """Whose files are all held against digests, so that their movement can be learnt from again."""
 
 _NOT_READ: Mapping[int, str] = {
@@ -35,6 +38,8 @@ _NOT_READ: Mapping[int, str] = {
 }
 """What earlier formats lack, and what to do."""
 
+_SHARE_BEFORE_5 = 0.2
+"""What every profile's network counted beside its statistics before the profile said so."""
 _NO_FORMAT = 10_000
 """No version of poseauth counts as far."""
 
@@ -235,8 +240,8 @@ def profile_as_dict(profile: Profile) -> dict[str, Any]:
     }
 
 
-def check_format(plain: Mapping[str, Any], formats: Sequence[int] = (FORMAT_VERSION,)) -> None:
-    """Refuse a profile of another format than these, by default this version's.
+def check_format(plain: Mapping[str, Any], formats: Sequence[int] = READ_FORMATS) -> None:
+    """Refuse a profile of another format than these.
 
     Raises
     ------
@@ -250,12 +255,11 @@ def check_format(plain: Mapping[str, Any], formats: Sequence[int] = (FORMAT_VERS
         return
     if version < FORMAT_VERSION:
         raise ProfileDamagedError(
-            f"the profile has format {version}, of an earlier poseauth; this one reads {FORMAT_VERSION}. "
-            f"{_NOT_READ[version]}"
+            f"the profile has format {version}, of an earlier poseauth; this one reads {_READ}. {_NOT_READ[version]}"
         )
     if version > FORMAT_VERSION:
         raise ProfileDamagedError(
-            f"the profile has format {version}, of a later poseauth; this one reads {FORMAT_VERSION}. Install that "
+            f"the profile has format {version}, of a later poseauth; this one reads {_READ}. Install that "
             "version, or enrol the person again from their videos, with --overwrite"
         )
 
@@ -272,7 +276,9 @@ def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray
     try:
         if plain["fps"] != FPS or plain["window_frames"] != WINDOW_FRAMES:
             raise ValueError(f"windows of {plain['window_frames']} frames at {plain['fps']} fps")
-        extractor = plain["extractor"]
+        extractor, architecture = plain["extractor"], plain["architecture"]
+        if plain["format_version"] < 5:
+            architecture = dict(network_share=_SHARE_BEFORE_5, **architecture)  # an error where it is there already
         return Profile(
             name=str(plain["name"]),
             created=str(plain["created"]),
@@ -281,7 +287,7 @@ def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray
             windows=_whole(WindowOptions, plain["windows"]),
             recipe=Recipe(
                 str(plain["recipe"]),
-                _whole(Architecture, plain["architecture"]),
+                _whole(Architecture, architecture),
                 _whole(TrainingOptions, plain["training"]),
             ),
             seed=int(plain["seed"]),

@@ -20,7 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from person_profiles.home import sync_folder
-from person_profiles.profile import FORMAT_VERSION, Profile, check_format, profile_as_dict, profile_from_dict
+from person_profiles.profile import READ_FORMATS, Profile, check_format, profile_as_dict, profile_from_dict
 from poseauth.errors import ProfileDamagedError
 from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict
 from poseauth.keypoints import KeypointSequence, keypoint_sequence
@@ -165,7 +165,7 @@ def finish(folder: Path) -> None:
     sync_folder(folder)
 
 
-def read_files(folder: Path, formats: Sequence[int] = (FORMAT_VERSION,)) -> ProfileFiles:
+def read_files(folder: Path, formats: Sequence[int] = READ_FORMATS) -> ProfileFiles:
     """The files of a profile, each held against its digest.
 
     Parameters
@@ -173,7 +173,8 @@ def read_files(folder: Path, formats: Sequence[int] = (FORMAT_VERSION,)) -> Prof
     folder : Path
         Where they are.
     formats : sequence of int
-        Those of `DIGESTED_FORMATS` that will do. Of an earlier one than today's there is `movement` alone to be had.
+        Those of `DIGESTED_FORMATS` that will do. Of one that is not in `READ_FORMATS` there is `movement` alone to be
+        had.
 
     Raises
     ------

@@ -19,7 +19,7 @@ import platformdirs
 from person_profiles.earlier_formats import earlier_movement
 from person_profiles.home import Home
 from person_profiles.lookalikes import names_that_read_like
-from person_profiles.profile import DIGESTED_FORMATS, FORMAT_VERSION, Profile
+from person_profiles.profile import DIGESTED_FORMATS, READ_FORMATS, Profile
 from person_profiles.profile_files import (
     DIGESTS_FILE,
     REMEDY,
@@ -301,7 +301,7 @@ class ProfileStore:
         found = self.folders.read(folder_name(person), read)
         return self._nobody(person) if found is None else found
 
-    def _checked_files(self, place: Path, formats: Sequence[int] = (FORMAT_VERSION,)) -> ProfileFiles:
+    def _checked_files(self, place: Path, formats: Sequence[int] = READ_FORMATS) -> ProfileFiles:
         files = read_files(place, formats)
         self.signature_of(files)
         return files

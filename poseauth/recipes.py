@@ -33,6 +33,9 @@ class Architecture:
         known to be somebody else; its score is the person's log-odds against all the others.
     statistics : bool
         Whether whitened statistics of the window stand beside the network (see `poseauth.scoring`).
+    network_share : float
+        Weight of the network's probability beside the cosine of the statistics, 0 to 1; without statistics the
+        probability alone is the score. It spreads some five times as widely over clips as the cosine does.
     """
 
     features: str = "torso"
@@ -43,6 +46,7 @@ class Architecture:
     pooling: Pooling = "mean"
     head: Head = "cohort"
     statistics: bool = True
+    network_share: float = 0.1
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -52,6 +56,8 @@ class Architecture:
             raise ValueError(f"pooling {self.pooling!r} or head {self.head!r} is not known")
         if self.frame_step < 1 or WINDOW_FRAMES % self.frame_step:
             raise ValueError(f"frame_step is {self.frame_step}; it must divide the {WINDOW_FRAMES} frames of a window")
+        if not 0 <= self.network_share <= 1:
+            raise ValueError(f"network_share is {self.network_share}; a weight from 0 to 1 is needed")
         if not (1 <= self.hidden <= 4096 and 1 <= self.layers <= 8 and 0 <= self.dropout < 1):
             raise ValueError(f"no network has {self.layers} layers of {self.hidden} with dropout {self.dropout}")
 

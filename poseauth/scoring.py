@@ -16,8 +16,6 @@ from poseauth.surrogates import mirror_images
 from poseauth.whitening import WhitenedCosine
 from poseauth.windows import SomeWindows
 
-NETWORK_SHARE = 0.2
-"""Weight of the network's probability beside the cosine: it spreads about five times as widely over clips."""
 _AT_ONCE = 128
 """Windows scored together: more would be memory that grows with the clip."""
 _NETWORK, _STATISTICS = "network.", "statistics."
@@ -49,7 +47,8 @@ class WindowScorer:
         Returns
         -------
         np.ndarray [shape=(N,)], float64
-            The cosine, -1 to 1, plus a fifth of the network's probability; that probability alone without statistics.
+            The cosine, -1 to 1, plus `network_share` of the network's probability; that probability alone without
+            statistics.
         """
         parts = [np.zeros(0)]
         parts += [self._score(windows[first : first + _AT_ONCE]) for first in range(0, len(windows), _AT_ONCE)]
@@ -59,7 +58,8 @@ class WindowScorer:
         probability = self.network.probabilities(windows).astype(np.float64)
         if self.statistics is None:
             return probability
-        return self.statistics(movement_statistics(windows)) + NETWORK_SHARE * probability
+        share = self.network.architecture.network_share
+        return self.statistics(movement_statistics(windows)) + share * probability
 
     def as_arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Everything as arrays, by name."""

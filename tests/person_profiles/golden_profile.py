@@ -34,7 +34,7 @@ GOLDEN = Path(__file__).parent / "golden"
 NAME = "Ada Lovelace"
 YOLO = ExtractorFingerprint("yolo", "8.4.100", "ab" * 32, {"imgsz": 640, "conf": 0.3})
 ARCHITECTURE = Architecture(
-    hidden=3, layers=1, dropout=0.0, frame_step=5, pooling="last", head="binary", statistics=False
+    hidden=3, layers=1, dropout=0.0, frame_step=5, pooling="last", head="binary", statistics=False, network_share=0.25
 )
 
 

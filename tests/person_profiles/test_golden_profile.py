@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from person_profiles.profile import FORMAT_VERSION, profile_as_dict
+from person_profiles.profile import FORMAT_VERSION, profile_as_dict, profile_from_dict
 from person_profiles.store import ProfileStore, folder_name
 from person_profiles.verification import load_scorer
 from poseauth.errors import ProfileDamagedError
@@ -47,6 +48,7 @@ def test_the_golden_profile_is_read_with_the_values_it_was_made_of(home):
     assert profile.calibrated.clips.line.slope == 3.0
     assert profile.self_test.evidence_curve[1].eer == 0.125
     assert profile.recipe.architecture.hidden == 3
+    assert profile.recipe.architecture.network_share == 0.25
 
 
 def test_the_golden_movement_is_read_as_it_was_made(home):
@@ -75,7 +77,7 @@ def test_a_profile_of_format_2_is_refused_with_what_it_lacks_and_the_way_out(ear
     store, _ = earlier
     with pytest.raises(
         ProfileDamagedError,
-        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 4\. It lacks the "
+        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 4 and 5\. It lacks the "
         r"digest of profile\.json, .* and how the person's head was turned .*: poseauth enroll --person NAME --again",
     ):
         store.load(NAME)
@@ -101,7 +103,7 @@ def test_a_profile_of_format_3_is_refused_but_for_its_movement(tmp_path):
     for read in (store.load, store.load_movement):
         with pytest.raises(
             ProfileDamagedError,
-            match=r"format 3, of an earlier poseauth; this one reads 4\. It scores by other .*--again",
+            match=r"format 3, of an earlier poseauth; this one reads 4 and 5\. It scores by other .*--again",
         ):
             read(NAME)
     (read,), (made,) = store.load_movement_to_learn_again(NAME), golden_movement()
@@ -110,6 +112,38 @@ def test_a_profile_of_format_3_is_refused_but_for_its_movement(tmp_path):
     (folder / "profile.sha256").write_bytes(b"")
     with pytest.raises(ProfileDamagedError, match=r"profile\.sha256"):
         store.load_movement_to_learn_again(NAME)
+
+
+def test_a_profile_of_format_4_is_read_with_the_weight_that_its_network_had(tmp_path):
+    folder = tmp_path / folder_name(NAME)
+    shutil.copytree(golden_folder(4), folder)
+    store = ProfileStore(tmp_path)
+    read, made = store.load(NAME), golden_profile()
+    assert read.recipe.architecture == replace(made.recipe.architecture, network_share=0.2)
+    assert profile_as_dict(replace(read, recipe=made.recipe)) == profile_as_dict(made)
+    raw = load_scorer(read)(cut_windows(golden_speech(12), read.windows))
+    np.testing.assert_allclose(raw, RAW_SCORES, atol=1e-4)
+    (movement,) = store.load_movement(NAME)
+    np.testing.assert_allclose(movement.keypoints, golden_movement()[0].keypoints, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("version", "share", "words"),
+    [
+        (4, 0.3, "multiple values for keyword argument 'network_share'"),
+        (5, None, r"Architecture has entries \[.*\]; .*'network_share'.* are needed"),
+        (5, 1.5, "network_share is 1.5; a weight from 0 to 1 is needed"),
+        (5, "0.1", "not supported between"),
+        (5, float("nan"), "network_share is nan"),
+    ],
+)
+def test_a_weight_of_the_network_that_does_not_belong_is_refused(version, share, words):
+    plain = {**profile_as_dict(golden_profile()), "format_version": version}
+    del plain["architecture"]["network_share"]
+    if share is not None:
+        plain["architecture"]["network_share"] = share
+    with pytest.raises(ProfileDamagedError, match=words):
+        profile_from_dict(plain, {})
 
 
 def test_the_movement_of_todays_format_is_learnt_from_again_as_it_is(home):
@@ -159,7 +193,7 @@ def test_a_profile_that_was_signed_or_digested_is_not_taken_for_format_2(home, n
     folder = home / folder_name(NAME)
     (folder / name).touch()
     text = (folder / "profile.json").read_text()
-    (folder / "profile.json").write_text(text.replace('"format_version": 4', '"format_version": 2'))
+    (folder / "profile.json").write_text(text.replace('"format_version": 5', '"format_version": 2'))
     with pytest.raises(ProfileDamagedError, match=r"profile\.json is not the file that was written"):
         ProfileStore(home).load_movement_to_learn_again(NAME)
 

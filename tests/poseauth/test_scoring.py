@@ -1,4 +1,4 @@
-"""What scores a window: the cosine and a fifth of the network's probability."""
+"""What scores a window: the cosine and a share of the network's probability."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ def scorer(network, statistics):
     return WindowScorer(network, statistics)
 
 
-def test_a_score_is_the_cosine_plus_a_fifth_of_the_probability(scorer, beating):
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_a_score_is_the_cosine_plus_the_networks_share_of_its_probability(scorer, beating, share):
+    scorer = scorer_from_arrays(replace(TINY, network_share=share), scorer.as_arrays())
     windows = beating(5, 1.5)
     rows, person = movement_statistics(windows), scorer.statistics.person
     cosine = rows @ person / (np.linalg.norm(rows, axis=1) * np.linalg.norm(person))
     probability = scorer.network.probabilities(windows).astype(np.float64)
     assert probability.min() > 0
-    np.testing.assert_allclose(scorer(windows), cosine + 0.2 * probability, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(scorer(windows), cosine + share * probability, rtol=0, atol=1e-6)
 
 
 def test_without_statistics_the_score_is_the_probability(network, beating):

@@ -276,6 +276,8 @@ def test_training_options_out_of_range_are_refused(options, message):
         ({"frame_step": 0}, "frame_step is 0; it must divide the 150"),
         ({"frame_step": 4}, "frame_step is 4; it must divide the 150"),
         ({"dropout": 1.0}, "dropout 1.0"),
+        ({"network_share": -0.1}, "network_share is -0.1; a weight from 0 to 1"),
+        ({"network_share": 1.1}, "network_share is 1.1; a weight from 0 to 1"),
         ({"dropout": float("nan")}, "dropout nan"),
     ],
 )
