@@ -164,7 +164,7 @@ class YoloPose:
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; 1 or more is needed")
-        from keypoint_extractors.fused_convolutions import fuse_activations
+        from keypoint_extractors.fused_convolutions import fuse_convolutions
 
         path = find_weights(weights, weights_dir=weights_dir, allow_download=allow_download)
         self._device = _device(device)
@@ -175,7 +175,7 @@ class YoloPose:
         # Here, and not in several threads at once.
         self._nms = None if self._end_to_end else import_ultralytics("utils.nms")
         self._half = self._device.type == "cuda"
-        model = (_in_half_precision if self._half else fuse_activations)(network.model).to(self._device)
+        model = (_in_half_precision if self._half else fuse_convolutions)(network.model).to(self._device)
         # Groups side by side on one core each are done sooner than one after another on all. A network remembers the
         # size of its last picture, so each thread has its own; the weights are there once.
         n_threads = 1 if self._half else (n_threads or usable_cores())

@@ -1,4 +1,4 @@
-"""The activation inside the convolution: the same answers, whatever the network."""
+"""A network's convolutions done by oneDNN: the same answers, whatever the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from keypoint_extractors.fused_convolutions import KEPT_PRIMITIVES, fuse_activations
+from keypoint_extractors.fused_convolutions import KEPT_PRIMITIVES, fuse_convolutions
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 
 
@@ -26,38 +26,68 @@ def network(request):
     return model.float().fuse(verbose=False).eval()
 
 
-def features(model, pictures):
-    """What goes into the head, which the choice of people does not reorder."""
+@pytest.fixture(scope="module")
+def ends(network):
+    """The names of the head's last convolutions: what they give, the choice of people does not reorder."""
+    import torch
+
+    plain = [name for name, layer in network.model[-1].named_modules() if type(layer) is torch.nn.Conv2d]
+    # An activation comes after one that is called conv; the one that weighs bins of a distance is no end.
+    return [name for name in plain if name.rpartition(".")[2] != "conv"]
+
+
+def answers(model, names, pictures):
+    """What these layers of the head give, in the order in which they are asked."""
     import torch
 
     seen = []
-    hook = model.model[-1].register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0]))
+    head = model.model[-1]
+    hooks = [
+        head.get_submodule(name).register_forward_hook(lambda _, __, given, name=name: seen.append((name, given)))
+        for name in names
+    ]
     with torch.inference_mode():
         model(pictures)
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     return seen
 
 
 @pytest.mark.parametrize("n_pictures", [1, 3])
-def test_answers_stay_the_same_beyond_rounding(network, n_pictures):
+def test_answers_stay_the_same_beyond_rounding(network, ends, n_pictures):
     import torch
 
     pictures = torch.rand(n_pictures, 96, 160, 3).permute(0, 3, 1, 2)
-    expected = features(network, pictures)
-    fused = fuse_activations(copy.deepcopy(network))
-    assert sum(isinstance(layer, torch.nn.SiLU) for layer in fused.modules()) < sum(
-        isinstance(layer, torch.nn.SiLU) for layer in network.modules()
-    )
-    for one, other in zip(features(fused, pictures), expected, strict=True):
-        assert float(other.std()) > 1e-2
-        assert float((one - other).abs().max()) < 1e-3 * float(other.std())
+    expected = answers(network, ends, pictures)
+    fused = fuse_convolutions(copy.deepcopy(network))
+    found = answers(fused, ends, pictures)
+    assert len(expected) >= 9  # boxes, classes and keypoints at three scales
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    for (_, one), (_, other) in zip(found, expected, strict=True):
+        assert float((one - other).abs().max()) < 1e-3 * max(float(other.std()), 1e-2)
+
+
+def test_onednn_does_every_convolution_and_no_half_is_copied(network):
+    import torch
+
+    fused = fuse_convolutions(copy.deepcopy(network))
+    named = dict(fused.named_modules())
+    plain = [name for name, layer in named.items() if type(layer) is torch.nn.Conv2d]
+    assert plain
+    assert all(type(named[name.rpartition(".")[0]]).__name__ == "_Convolution" for name in plain)
+    blocks = import_ultralytics("nn.modules.block")
+    kinds = [type(layer) for layer in network.model if isinstance(layer, blocks.C2f)]
+    assert len(kinds) == 8
+    assert sum(isinstance(layer, torch.nn.SiLU) for layer in fused.modules()) == 0
+    assert [layer.f for layer in fused.model] == [layer.f for layer in network.model]
+    assert not any(isinstance(layer, blocks.C2f) for layer in fused.model)
 
 
 def test_without_onednn_the_network_stays_as_it_is(network, monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    fused = fuse_activations(copy.deepcopy(network))
+    fused = fuse_convolutions(copy.deepcopy(network))
     assert [type(layer) for layer in fused.modules()] == [type(layer) for layer in network.modules()]
 
 
@@ -66,5 +96,5 @@ def test_convolutions_of_many_sizes_are_kept_ready_unless_the_user_said_how_many
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", own or "")
     if own is None:
         monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
-    fuse_activations(copy.deepcopy(network))
+    fuse_convolutions(copy.deepcopy(network))
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == (own or KEPT_PRIMITIVES)
