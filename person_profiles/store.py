@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import os
@@ -19,13 +20,16 @@ import platformdirs
 from person_profiles.earlier_formats import earlier_movement
 from person_profiles.home import Home
 from person_profiles.lookalikes import names_that_read_like
-from person_profiles.profile import DIGESTED_FORMATS, READ_FORMATS, Profile
+from person_profiles.profile import DIGESTED_FORMATS, READ_FORMATS, Profile, check_format
 from person_profiles.profile_files import (
     DIGESTS_FILE,
+    PROFILE_FILE,
     REMEDY,
     SIGNATURE_FILE,
     ProfileFiles,
     read_files,
+    read_limited,
+    read_plain,
     write_files,
 )
 from person_profiles.signature import UNSIGNED, SignatureStatus, check_signature, parse_signature
@@ -314,7 +318,13 @@ class ProfileStore:
         return Stored(profile, self.signature_of(files), files)
 
     def _names(self) -> list[str]:
-        return [entry.profile.name for entry in self.entries() if entry.profile]
+        """Whom the profiles name, by profile.json alone: the other files, which are not needed here, are megabytes."""
+        found = []
+        for name in self.folders.names() if self.home.is_dir() else ():
+            with contextlib.suppress(ProfileDamagedError, StorageError):
+                person = self.folders.read(name, partial(_person_named, name=name))
+                found += [person] if person is not None else []
+        return sorted(found)
 
     def _nobody(self, person: str) -> NoReturn:
         names = self._names()
@@ -326,6 +336,16 @@ class ProfileStore:
         near = [lowered[name] for name in difflib.get_close_matches(person.lower(), lowered, n=3, cutoff=0.5)]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Enrolled are: {', '.join(names)}."
         raise UnknownPersonError(f"{person} is not enrolled under {self.home}. {hint}")
+
+
+def _person_named(place: Path, name: str) -> str:
+    """The person whom a profile's folder of this name is about, so far as profile.json can be trusted alone."""
+    path = place / PROFILE_FILE
+    plain = read_plain(path, read_limited(path))
+    check_format(plain)
+    person = str(plain.get("name"))
+    _check_belongs(person, name, place)
+    return person
 
 
 def _check_belongs(person: str, name: str, place: Path) -> None:

@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 
 from person_profiles.lookalikes import names_that_read_like, reads_like, with_code_points
+from person_profiles.profile_files import PROFILE_FILE, WEIGHTS_FILE
 from person_profiles.store import ProfileStore
 from tests.person_profiles.golden_profile import golden_profile
 
@@ -60,3 +61,14 @@ def test_a_store_says_whom_a_name_can_be_taken_for(tmp_path):
         store.save(golden_profile(name=name), [])
     assert store.reads_like(CYRILLIC) == ["obama"]
     assert store.reads_like("obama") == []
+
+
+def test_a_name_is_known_though_the_weights_of_its_profile_are_gone(tmp_path):
+    store = ProfileStore(tmp_path)
+    for name in ("obama", "Zoe", "damaged"):
+        store.save(golden_profile(name=name), [])
+    (tmp_path / "obama" / WEIGHTS_FILE).unlink()
+    (tmp_path / "damaged" / PROFILE_FILE).write_text("{")
+    assert store.reads_like(CYRILLIC) == ["obama"]
+    assert store.written_otherwise(" OBAMA") == "obama"
+    assert store.written_otherwise("DAMAGED") is None
