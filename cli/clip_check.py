@@ -365,7 +365,8 @@ def people_asked_for(store: ProfileStore, people: Sequence[str], *, anyone: bool
             f"nobody is enrolled under {store.home} whose profile passed its self-test. Enrol first: poseauth enroll "
             "--person NAME VIDEOS --impostor OTHERS"
         )
-    return {name: store.stored(name) for name in names}
+    found = [store.stored(name) for name in names]
+    return {one.profile.name: one for one in found}  # as they are called there, however the name was typed
 
 
 def strong_profiles(store: ProfileStore) -> list[Profile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,15 +212,30 @@ class _Collection:
         from keypoint_extractors.sources import is_clip, is_openpose_folder
         from person_profiles.enrolment import Negative
 
-        found = []
+        found: list[tuple[Path, KeypointSequence]] = []
         for path in paths:
             inside = sorted(path.iterdir()) if path.is_dir() else []
             people = [entry for entry in inside if entry.is_dir() and not is_openpose_folder(entry)]
             for folder in people:
-                found += [Negative(sequence, f"{role}: {folder.name}", role) for _, sequence in self.read([folder])]
-            loose = [path] if not people else [entry for entry in inside if is_clip(entry)]
-            found += [Negative(sequence, f"{role}: {clip.stem}", role) for clip, sequence in self.read(loose)]
-        return found
+                found += [(folder, sequence) for _, sequence in self.read([folder])]
+            found += self.read([path] if not people else [entry for entry in inside if is_clip(entry)])
+        names = distinct_names([path for path, _ in found])
+        return [Negative(sequence, f"{role}: {names[path]}", role) for path, sequence in found]
+
+
+def distinct_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """A name for each path, without its ending; where two are called alike, with as many folders as tell them apart.
+
+    `clip1` of one folder need not show whom `clip1` of another does.
+    """
+    whole = {path: path.resolve().parts for path in paths}
+    short = {path: parts[-1] if path.is_dir() else path.stem for path, parts in whole.items()}
+    names = {}
+    for path, parts in whole.items():
+        alike = [other for at, other in whole.items() if short[at] == short[path] and other != parts]
+        n = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in alike)), len(parts))
+        names[path] = "/".join(parts[-n:]) if alike else short[path]
+    return names
 
 
 def _kept(

@@ -11,11 +11,13 @@ import numpy as np
 import platformdirs
 
 from keypoint_extractors.observation import Observation
+from keypoint_extractors.video import may_go_on
 from poseauth.errors import KeypointFileError, StorageError
 from poseauth.keypoint_files import coverage_from_dict, fingerprint_from_dict, read_npz, write_npz
 from poseauth.keypoints import ExtractorFingerprint
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
+"""1 kept pictures whose pixels are no squares as if they were, and clips that were cut short."""
 _ARRAYS = ("timestamps_s", "shot", "frame", "track", "boxes", "scores", "keypoints", "confidence")
 
 
@@ -57,7 +59,7 @@ class ObservationCache:
         return None
 
     def keep(self, observation: Observation) -> None:
-        """Keep an observation whose source has a digest.
+        """Keep an observation whose source has a digest; one that another reading may complete is not kept.
 
         Raises
         ------
@@ -66,6 +68,8 @@ class ObservationCache:
         """
         if observation.source_sha256 is None:
             raise StorageError(f"{observation.source_name} has no digest to keep it by")
+        if may_go_on(observation.coverage):
+            return
         meta = {
             "format_version": _FORMAT_VERSION,
             "source_sha256": observation.source_sha256,

@@ -16,7 +16,7 @@ from keypoint_extractors.observation import DetectionLog, Observation, PoseEstim
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
 from keypoint_extractors.video import Frame, sha256_of
-from poseauth.arrays import UInt8Array
+from poseauth.arrays import Float64Array, UInt8Array
 from poseauth.windows import FPS
 
 _AHEAD_FRAMES = 64
@@ -84,11 +84,11 @@ def observe_video(
             detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
                 on_progress(Progress(path.name, reader.n_decoded, len(detections), n_expected))
-    shot_of_frame = np.array(shots, np.int32)
+    shot_of_frame, time_of_frame = np.array(shots, np.int32), np.array(times, np.float64)
     return observation_from(
         detections,
-        track_people(detections, shot_of_frame, FPS),
-        np.array(times, np.float64),
+        track_people(detections, shot_of_frame, _rate(time_of_frame)),
+        time_of_frame,
         shot_of_frame,
         frame_size=(width, height),
         sees_many=estimator.sees_many,
@@ -97,6 +97,12 @@ def observe_video(
         source_name=path.name,
         source_sha256=source_sha256 or sha256_of(path),
     )
+
+
+def _rate(times_s: Float64Array) -> float:
+    """Frames a second of the stream: at most 30, fewer where the video has fewer."""
+    steps = np.diff(times_s)
+    return min(FPS, 1 / float(np.median(steps))) if len(steps) else FPS
 
 
 def _groups(stream: Iterator[tuple[Frame, int]], n_frames: int) -> Iterator[list[tuple[Frame, int]]]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,12 +73,7 @@ def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
         raise VideoError(f"{path}: no such file or folder")
     if not path.is_dir() or is_openpose_folder(path):
         return [path]
-    found = []
-    for entry in _entries(path):
-        if is_clip(entry):
-            found.append(entry)
-        elif recursive and entry.is_dir() and not entry.name.startswith("."):
-            found += _found_in(entry)
+    found = list(_clips_in(path, {path.resolve()} if recursive else None))
     if not found:
         endings = ", ".join(sorted(VIDEO_SUFFIXES))
         raise VideoError(f"{path}: no clip in this folder ({endings}, {KEYPOINT_SUFFIX} or OpenPose's JSON)")
@@ -102,11 +97,17 @@ def content_sha256(path: Path) -> str:
     return total.hexdigest()
 
 
-def _found_in(folder: Path) -> Iterable[Path]:
-    try:
-        return find_sources(folder, recursive=True)
-    except VideoError:
-        return []
+def _clips_in(folder: Path, entered: set[Path] | None) -> Iterator[Path]:
+    """The clips of a folder, and of those in it that were not `entered` yet: links may lead in circles."""
+    for entry in _entries(folder):
+        if is_clip(entry):
+            yield entry
+        elif entered is not None and entry.is_dir() and not entry.name.startswith("."):
+            where = entry.resolve()
+            if where not in entered:
+                entered.add(where)
+                with contextlib.suppress(VideoError):  # a locked folder within one is passed over
+                    yield from _clips_in(entry, entered)
 
 
 @dataclass

@@ -36,6 +36,9 @@ _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mxf,flv,asf,og
 _MAX_FAILED_IN_A_ROW = 50
 _MISSING_S, _MISSING_SHARE = 1.0, 0.02
 """How much shorter than the whole file its pictures may be: sound often goes on a little."""
+_STOPPED_AT_A_LIMIT, _READING_STOPPED = "stopped at a limit", "reading stopped"
+_MOST_ASPECT = 4.0
+"""Pixels farther from a square are no format of video: 16:11 and 4:3 are the usual ones."""
 _MAX_STREAMS = 32
 """Streams of a file that are held to the limit of a picture's size while the file is opened."""
 
@@ -86,6 +89,11 @@ def sha256_of(path: Path) -> str:
         return file_sha256(path)
     except OSError as error:
         raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def may_go_on(coverage: Coverage) -> bool:
+    """Whether another reading may get further: this one ended at a limit of its own, or where the disk gave up."""
+    return (coverage.broke_off or "").startswith((_STOPPED_AT_A_LIMIT, _READING_STOPPED))
 
 
 class VideoReader:
@@ -190,7 +198,7 @@ class VideoReader:
             first = time_s if first is None else first
             if self._n_decoded > self._limits.frames or time_s - first > self._limits.hours * 3600:
                 self._broke_off = (
-                    f"stopped at a limit, {self._limits.frames:.0f} frames or {self._limits.hours:g} hours"
+                    f"{_STOPPED_AT_A_LIMIT}, {self._limits.frames:.0f} frames or {self._limits.hours:g} hours"
                 )
                 return
             if time_s > last:
@@ -231,7 +239,7 @@ class VideoReader:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
-                self._broke_off = f"reading stopped: {_short(error)}"
+                self._broke_off = f"{_READING_STOPPED}: {_short(error)}"
                 return
             try:
                 pictures = packet.decode()
@@ -289,6 +297,8 @@ def _info(path: Path, container: Any, stream: Any, limits: VideoLimits) -> Video
         limit = f"{limits.megapixels:.0f} megapixels"
         raise VideoError(f"{path}: its video stream names no picture size, or one beyond the limit of {limit}")
     _check(path, "megapixels", width * height / 1e6, limits)
+    width = max(1, round(width * _pixel_aspect(path, stream)))
+    _check(path, "megapixels", width * height / 1e6, limits)
     duration_s = _positive(float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0)
     rate = _positive(float(stream.average_rate or 0.0))
     n_promised = stream.frames if stream.frames > 0 else None
@@ -302,6 +312,19 @@ def _info(path: Path, container: Any, stream: Any, limits: VideoLimits) -> Video
     if rotation % 180:
         width, height = height, width
     return VideoInfo(width, height, n_promised, duration_s, rotation, rate)
+
+
+def _pixel_aspect(path: Path, stream: Any) -> float:
+    """Width of a pixel in heights: DVDs, HDV and many archives are to be shown wider than they are stored.
+
+    A body that is seen squeezed moves otherwise, and verdicts would hang on the kind of tape.
+    """
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
+        raise VideoError(
+            f"{path}: its pixels are said to be {aspect:.3g} times as wide as high. Re-encode it with square pixels"
+        )
+    return aspect
 
 
 def _positive(value: float) -> float | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -343,8 +345,25 @@ _Block = TypeVar("_Block")
 
 
 def _whole(block: type[_Block], plain: Mapping[str, Any]) -> _Block:
-    """A dataclass from every one of its entries: none is taken from today's defaults."""
+    """A dataclass from every one of its entries, each of its own type: none is taken from today's defaults."""
     expected = {entry.name for entry in fields(block)}  # type: ignore[arg-type]
     if set(plain) != expected:
         raise ValueError(f"{block.__name__} has entries {sorted(plain)}; {sorted(expected)} are needed")
+    for name, kind in get_type_hints(block).items():
+        if not _is_of(plain[name], kind):
+            raise ValueError(f"{block.__name__} has {name} {reprlib.repr(plain[name])}")
     return block(**plain)
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value from JSON is of the type that a dataclass names; a tuple may have come as a list."""
+    inner = get_args(kind)
+    if get_origin(kind) is Literal:
+        return value in inner
+    if get_origin(kind) in (Union, UnionType):
+        return any(_is_of(value, one) for one in inner)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_is_of(one, inner[0]) for one in value)
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind

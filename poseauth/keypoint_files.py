@@ -74,8 +74,14 @@ def read_keypoints(path: Path) -> KeypointSequence:
         If the file is damaged, of another layout or of a later format.
     """
     arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO17_ARRAYS)
-    if "xy" in arrays:
-        return _from_coco17(path, arrays)
+    sequence = _from_coco17(path, arrays) if "xy" in arrays else _from_own(path, arrays)
+    if sequence.duration_s > MAX_SECONDS:
+        hours = MAX_SECONDS / 3600
+        raise KeypointFileError(f"{path}: its frames span {sequence.duration_s / 3600:.4g} hours; {hours:g} at most")
+    return sequence
+
+
+def _from_own(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:
     try:
         meta = json.loads(str(arrays["meta"][()]))
         version = meta["format_version"]
@@ -85,13 +91,9 @@ def read_keypoints(path: Path) -> KeypointSequence:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KeypointFileError(f"{path}: its description (meta) cannot be read: {error}") from error
     try:
-        sequence = keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
+        return keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
     except (ValueError, TypeError) as error:
         raise KeypointFileError(f"{path}: {error}") from error
-    if sequence.duration_s > MAX_SECONDS:
-        hours = MAX_SECONDS / 3600
-        raise KeypointFileError(f"{path}: its frames span {sequence.duration_s / 3600:.4g} hours; {hours:g} at most")
-    return sequence
 
 
 def _from_coco17(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:

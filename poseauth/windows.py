@@ -49,7 +49,7 @@ class WindowOptions:
         an unmarked cut: the segment ends.
     min_visibility : float
         A window counts when shoulders, elbows and nose are each seen in at least this share of its frames
-        (both sides averaged).
+        (both sides averaged), and the torso can be measured in as many.
     """
 
     stride_frames: int = 30
@@ -192,15 +192,18 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
 
 
 def visibility(window: Float32Array) -> float:
-    """Share of a window's frames in which the least seen of shoulders, elbows and nose is seen, 0 to 1.
+    """Share of a window's frames in which the least seen of shoulders, elbows, nose and torso is seen, 0 to 1.
+
+    Everything is measured from the neck in torso sizes: where these are not known, nothing is known of the movement.
 
     Parameters
     ----------
     window : np.ndarray [shape=(150, 12, 2)], float32
-        Pixels, NaN where missing. Left and right are averaged.
+        Pixels, NaN where missing. Left and right are averaged; the torso needs neck, nose and both shoulders at once.
     """
     seen = np.isfinite(window).all(axis=-1)
-    return float(min(seen[:, list(group)].mean() for group in _GROUPS))
+    least = min(seen[:, list(group)].mean() for group in _GROUPS)
+    return float(min(least, np.isfinite(torso_size(window)).mean()))
 
 
 def find_segments(sequence: KeypointSequence, options: WindowOptions | None = None) -> list[Segment]:

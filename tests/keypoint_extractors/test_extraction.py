@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.openpose_json import write_openpose_folder
 from keypoint_extractors.registry import Extractor
 from keypoint_extractors.sources import SourceReader, find_sources
+from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import ExtractorError, KeypointFileError, NobodyError, VideoError
 from poseauth.keypoint_files import write_keypoints
 from poseauth.keypoints import ExtractorFingerprint
@@ -170,6 +172,24 @@ def test_the_cache_knows_content_not_names(clip, tmp_path):
     assert not opened
 
 
+def test_a_clip_that_was_cut_short_by_a_limit_is_not_kept(clip, tmp_path):
+    cache = ObservationCache(tmp_path / "cache")
+    unnumbered = tmp_path / "live.mkv"  # says nothing of its length
+    with av.open(str(unnumbered), "w", options={"live": "1"}) as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+        container.mux(stream.encode(None))
+    reader, _ = reader_with(MeanBrightness(), cache)
+    reader.limits = VideoLimits(frames=10)
+    short = reader.read(unnumbered)
+    assert "stopped at a limit, 10 frames" in short.provenance.coverage.broke_off
+    whole = reader_with(MeanBrightness(), cache)[0].read(unnumbered)
+    assert len(whole.timestamps_s) > len(short.timestamps_s) == 10
+    assert whole.provenance.coverage.broke_off is None
+
+
 def test_another_extractor_does_not_get_the_cached_keypoints(clip, tmp_path):
     cache = ObservationCache(tmp_path / "cache")
     reader_with(MeanBrightness(), cache)[0].read(clip)
@@ -252,6 +272,15 @@ def test_a_folder_gives_its_clips_by_name(tmp_path):
     (tmp_path / "deeper" / "c.avi").write_bytes(b"x")
     assert [path.name for path in find_sources(tmp_path)] == ["a.MOV", "b.mp4", "k.npz"]
     assert [path.name for path in find_sources(tmp_path, recursive=True)] == ["a.MOV", "b.mp4", "c.avi", "k.npz"]
+
+
+def test_links_that_lead_in_circles_are_followed_once(tmp_path):
+    (tmp_path / "inside").mkdir()
+    for name in ("one.mp4", "inside/two.mp4"):
+        (tmp_path / name).touch()
+    for name in ("a", "b", "inside/up"):
+        (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
+    assert find_sources(tmp_path, recursive=True) == [tmp_path / "inside" / "two.mp4", tmp_path / "one.mp4"]
 
 
 def test_a_folder_without_clips_and_a_path_to_nothing_are_named(tmp_path):

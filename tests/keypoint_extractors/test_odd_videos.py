@@ -22,12 +22,14 @@ FEW_TICKS = 30
 
 def write_video(
     path, times_s, *, codec="libx264", pix_fmt="yuv420p", size=(64, 48), options=None, container_options=None,
-    few_ticks=False,
+    few_ticks=False, pixel_aspect=None,
 ):  # fmt: skip
     """Grey pictures, brighter and brighter, at these times."""
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=30, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         ticks = FEW_TICKS if few_ticks or codec == "mpeg2video" else TICKS
         stream.codec_context.time_base = Fraction(1, ticks)
         for number, time_s in enumerate(times_s):
@@ -188,6 +190,31 @@ def test_what_a_file_claims_beyond_the_limits_is_refused_before_decoding(tmp_pat
     path = avi_with(tmp_path / "claims.avi", **header)
     with pytest.raises(VideoError, match=rf"claims\.avi: .*{message}"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shown"),
+    [(None, (64, 48)), (Fraction(1), (64, 48)), (Fraction(16, 11), (93, 48)), (Fraction(8, 9), (57, 48))],
+)
+def test_pixels_that_are_no_squares_are_shown_as_they_are_meant(tmp_path, aspect, shown):
+    path = write_video(tmp_path / "wide.mp4", seconds(5), pixel_aspect=aspect)
+    with IsolatedVideo(path) as video:
+        assert (video.info.width, video.info.height) == video.picture_size == shown
+        assert {frame.rgb.shape for frame in video} == {(*shown[::-1], 3)}
+
+
+@pytest.mark.parametrize("aspect", [Fraction(5), Fraction(1, 5)])
+def test_pixels_of_no_format_are_refused(tmp_path, aspect):
+    path = write_video(tmp_path / "absurd.mp4", seconds(5), pixel_aspect=aspect)
+    with pytest.raises(VideoError, match=f"pixels are said to be {float(aspect):.3g} times as wide as high"):
+        read(path)
+
+
+def test_the_pictures_as_they_are_shown_are_held_to_the_limit(tmp_path):
+    path = write_video(tmp_path / "wide.mp4", seconds(5), pixel_aspect=Fraction(4))
+    assert len(read(path, megapixels=0.013)[0]) == 5
+    with pytest.raises(VideoError, match="megapixels are beyond the limit"):
+        read(path, megapixels=0.012)
 
 
 @pytest.mark.parametrize("header", [{"rate": 0}, {"scale": 0}, {"rate": 0, "scale": 0, "frame_us": 0}])

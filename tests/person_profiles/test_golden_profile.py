@@ -133,8 +133,8 @@ def test_a_profile_of_format_4_is_read_with_the_weight_that_its_network_had(tmp_
         (4, 0.3, "multiple values for keyword argument 'network_share'"),
         (5, None, r"Architecture has entries \[.*\]; .*'network_share'.* are needed"),
         (5, 1.5, "network_share is 1.5; a weight from 0 to 1 is needed"),
-        (5, "0.1", "not supported between"),
-        (5, float("nan"), "network_share is nan"),
+        (5, "0.1", "Architecture has network_share '0.1'"),
+        (5, float("nan"), "Architecture has network_share nan"),
     ],
 )
 def test_a_weight_of_the_network_that_does_not_belong_is_refused(version, share, words):
@@ -143,6 +143,29 @@ def test_a_weight_of_the_network_that_does_not_belong_is_refused(version, share,
     if share is not None:
         plain["architecture"]["network_share"] = share
     with pytest.raises(ProfileDamagedError, match=words):
+        profile_from_dict(plain, {})
+
+
+@pytest.mark.parametrize(
+    ("block", "entry", "value"),
+    [
+        ("windows", "stride_frames", 30.5),
+        ("windows", "max_gap_s", "0.5"),
+        ("architecture", "frame_step", 5.0),
+        ("architecture", "statistics", 0),
+        ("architecture", "pooling", ["last"]),
+        ("training", "folds", True),
+        ("self_test", "enough_s", "x"),
+        ("self_test", "n_genuine_against", "<b>"),
+        ("self_test", "hardest_other", None),
+        ("head_turns", "low", [0.1, float("inf"), 0.2]),
+    ],
+)
+def test_an_entry_of_another_type_is_refused(block, entry, value):
+    plain = profile_as_dict(golden_profile())
+    assert profile_from_dict(plain, {}).name == NAME
+    plain[block][entry] = value
+    with pytest.raises(ProfileDamagedError, match=rf"profile\.json is not as it must be: \w+ has {entry} "):
         profile_from_dict(plain, {})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseauth.keypoints import L_ELBOW, L_WRIST, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
+from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
 from poseauth.windows import (
     WindowOptions,
     Windows,
@@ -245,6 +245,24 @@ def test_left_and_right_are_averaged_in_the_visibility(make_sequence):
     assert visibility(segment.keypoints) == 0.5
     assert len(cut_windows(sequence)) == 0
     assert len(cut_windows(sequence, WindowOptions(min_visibility=0.5))) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ([(slice(None), [NECK])], 0.0),
+        ([(np.arange(150) % 50 < 35, [L_SHOULDER, NECK])], 0.3),
+        # Each is there in most frames, all four in few: the windows of runs that are too long to be filled.
+        ([(np.arange(150) % 50 < 20, [NOSE]), (np.arange(150) % 50 >= 30, [R_SHOULDER])], 0.2),
+    ],
+    ids=["no neck", "one shoulder", "in turn"],
+)
+def test_a_window_in_which_the_torso_cannot_be_measured_does_not_count(make_sequence, missing, expected):
+    sequence = make_sequence(at(30, 150), missing=missing)
+    (segment,) = find_segments(sequence)
+    assert visibility(segment.keypoints) == pytest.approx(expected, abs=0.02)
+    windows = cut_windows(sequence)
+    assert (len(windows), windows.n_rejected) == (0, 1)
 
 
 def test_wrists_and_ears_are_not_needed(make_sequence):
