@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import unicodedata
 from dataclasses import replace
 
 import click
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from cli import main as main_module
+from cli.clip_check import people_asked_for
+from cli.enroll import distinct_names
 from cli.telling import describe_profile
 from keypoint_extractors import sources
 from keypoint_extractors.drawing.speakers import STYLES, speak
@@ -20,6 +23,7 @@ from person_profiles.store import ProfileStore
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import keypoint_sequence
 from poseauth.surrogates import mirror_images
+from tests.person_profiles.golden_profile import golden_profile
 
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
 
@@ -343,6 +347,30 @@ def test_a_folder_of_impostors_groups_by_person(poseauth, speeches, tmp_path):
         "--allow-weak",
     )  # fmt: skip
     assert "compared with: 4 videos of 2 others" in out
+
+
+def test_people_asked_for_go_by_their_names_in_the_store(tmp_path):
+    store = ProfileStore(tmp_path)
+    for name in ("José", "Zoe"):
+        store.save(golden_profile(name=name), [])
+    typed = [unicodedata.normalize("NFD", "José"), " José", "Zoe", "José"]
+    assert list(people_asked_for(store, typed, anyone=False)) == ["José", "Zoe"]
+
+
+def test_others_of_one_name_in_two_folders_are_two_people(tmp_path):
+    paths = [
+        tmp_path / name for name in ("biden/clip1.npz", "merkel/clip1.npz", "merkel/clip2.npz", "a/deep/x", "b/deep/x")
+    ]
+    for path in paths:
+        (path if path.suffix == "" else path.parent).mkdir(parents=True, exist_ok=True)
+    names = distinct_names([*paths, tmp_path / "biden" / ".." / "biden" / "clip1.npz"])
+    assert [names[path] for path in paths] == ["biden/clip1.npz", "merkel/clip1.npz", "clip2", "a/deep/x", "b/deep/x"]
+    assert set(names.values()) == {names[path] for path in paths}
+    (tmp_path / "c" / "x.mp4").parent.mkdir()
+    assert distinct_names([tmp_path / "a/deep/x", tmp_path / "c" / "x.mp4"]) == {
+        tmp_path / "a/deep/x": "x",
+        tmp_path / "c" / "x.mp4": "x.mp4",
+    }
 
 
 def test_a_bad_video_among_good_ones_is_named_and_the_person_is_enrolled(poseauth, speeches, tmp_path):

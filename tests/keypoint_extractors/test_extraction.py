@@ -190,6 +190,33 @@ def test_a_clip_that_was_cut_short_by_a_limit_is_not_kept(clip, tmp_path):
     assert whole.provenance.coverage.broke_off is None
 
 
+class SomebodyElseLater(MeanBrightness):
+    """Somebody in the darker pictures, nobody in those between, somebody a little aside in the brighter ones."""
+
+    def _person(self, frame):
+        left = {0: 0.2, 2: 0.4}.get(round((float(frame.mean()) - 100) / 8))
+        if left is None:
+            return no_detections()
+        height, width = frame.shape[:2]
+        box = np.array([[left * width, 0, (left + 0.3) * width, height]], np.float32)
+        return Detections(box, np.ones(1, np.float32), np.full((1, 12, 2), 9, np.float32), np.ones((1, 12), np.float32))
+
+
+@pytest.mark.parametrize(("rate", "nobody_s", "n_tracks"), [(30, 0.8, 1), (30, 1.4, 2), (10, 0.8, 1), (10, 1.4, 2)])
+def test_a_person_who_is_lost_for_a_second_has_another_number_at_any_rate(tmp_path, rate, nobody_s, n_tracks):
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for grey, lasts_s in ((100, 2.0), (108, nobody_s), (116, 2.0)):  # no cut
+            for _ in range(round(lasts_s * rate)):
+                picture = np.full((48, 64, 3), grey, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    observation = observe_video(path, SomebodyElseLater(group_frames=1))
+    assert len(np.unique(observation.track)) == n_tracks
+
+
 def test_another_extractor_does_not_get_the_cached_keypoints(clip, tmp_path):
     cache = ObservationCache(tmp_path / "cache")
     reader_with(MeanBrightness(), cache)[0].read(clip)

@@ -399,6 +399,13 @@ def test_a_plain_coco17_file_is_read_in_the_order_of_the_twelve(coco17):
     assert found.provenance.extractor is None
 
 
+def test_a_plain_file_that_spans_more_than_a_day_is_refused(coco17):
+    n_frames = 86_402
+    path, _ = coco17(xy=np.ones((n_frames, 17, 2), np.uint8), conf=np.ones((n_frames, 17), np.uint8), fps=np.float32(1))
+    with pytest.raises(KeypointFileError, match=r"plain\.npz: its frames span 24 hours; 24 at most"):
+        read_keypoints(path)
+
+
 def test_in_a_plain_file_weak_keypoints_are_undetected(coco17):
     conf = np.full((40, 17), 0.9, np.float32)
     conf[:, 10] = 0.4
