@@ -7,7 +7,7 @@ learnt from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -141,26 +141,56 @@ def fit_calibration(
     ValueError
         If either side has fewer than `MIN_VIDEOS` videos, a video is on both, or a score is not finite.
     """
-    if not np.isfinite(scores).all():
-        raise ValueError("a score is not finite")
-    rows = _rows_by_video(videos)
-    if any(len(set(is_genuine[some].tolist())) > 1 for some in rows):
-        raise ValueError("a video is given as genuine and as not")
-    # The order of files must not matter: resamples are drawn by number.
-    rows = sorted(rows, key=lambda some: sorted(scores[some].tolist()))
+    rows = _rows_by_video(scores, is_genuine, videos)
     genuine = [some for some in rows if is_genuine[some[0]]]
     others = [some for some in rows if not is_genuine[some[0]]]
-    if min(len(genuine), len(others)) < MIN_VIDEOS:
-        raise ValueError(f"{len(genuine)} genuine and {len(others)} other videos; {MIN_VIDEOS} of each are needed")
-    line = fit_line(scores, is_genuine, rows)
     resampled = []
     for _ in range(N_RESAMPLES):
         drawn = [side[i] for side in (genuine, others) for i in rng.integers(len(side), size=len(side))]
         resampled.append(fit_line(scores, is_genuine, drawn))
-    of_video = np.array([float(line(scores[some]).mean()) / np.log(10.0) for some in (*genuine, *others)])
-    is_person = np.arange(len(of_video)) < len(genuine)
+    return replace(_fit_once(scores, is_genuine, rows), resampled=tuple(resampled))
+
+
+def judge_each_unseen(
+    scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]
+) -> tuple[Float64Array, Float64Array]:
+    """Every clip by what the other videos give: line, bounds and undecided band are fitted without its own.
+
+    By a calibration that has seen it, a clip is hardly ever misled: the band is made wide enough for it.
+
+    Parameters
+    ----------
+    scores, is_genuine, videos :
+        As in `fit_calibration`.
+
+    Returns
+    -------
+    log10_lr : np.ndarray [shape=(R,)], float64
+        Above 0 = speaks for the person; bounded.
+    undecided : np.ndarray [shape=(R,)], float64
+        Ratios nearer to 0 than this decide nothing, by the same videos; log10.
+
+    Raises
+    ------
+    ValueError
+        As `fit_calibration`.
+    """
+    rows = _rows_by_video(scores, is_genuine, videos)
+    ratios, undecided = np.zeros(len(scores)), np.zeros(len(scores))
+    for left_out, own in enumerate(rows):
+        rest = _fit_once(scores, is_genuine, [*rows[:left_out], *rows[left_out + 1 :]])
+        ratios[own], undecided[own] = rest.log10_lr(scores[own]), rest.undecided
+    return ratios, undecided
+
+
+def _fit_once(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> Calibration:  # type: ignore[type-arg]
+    """Line, bounds and band of videos by their rows, without the resamples."""
+    line = fit_line(scores, is_genuine, rows)
+    of_video = np.array([float(line(scores[some]).mean()) / np.log(10.0) for some in rows])
+    is_person = np.array([is_genuine[some[0]] for some in rows], dtype=bool)
     lower, upper = empirical_bounds(of_video, is_person)
-    return Calibration(line, tuple(resampled), lower, upper, _undecided(of_video, is_person), len(genuine), len(others))
+    n_genuine = int(is_person.sum())
+    return Calibration(line, (), lower, upper, _undecided(of_video, is_person), n_genuine, len(rows) - n_genuine)
 
 
 def fit_line(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> ScoreLine:  # type: ignore[type-arg]
@@ -249,8 +279,18 @@ def _undecided(log10_lr: Float64Array, is_genuine: BoolArray) -> float:
     return max(MIN_UNDECIDED, *widths)
 
 
-def _rows_by_video(videos: Sequence[object]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _rows_by_video(scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]) -> list[np.ndarray]:  # type: ignore[type-arg]
+    """The rows of each video, in an order that does not depend on that of the files: resamples are drawn by number."""
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is not finite")
     members: dict[object, list[int]] = {}
     for row, video in enumerate(videos):
         members.setdefault(video, []).append(row)
-    return [np.array(some) for some in members.values()]
+    rows = [np.array(some) for some in members.values()]
+    if any(len(set(is_genuine[some].tolist())) > 1 for some in rows):
+        raise ValueError("a video is given as genuine and as not")
+    n_genuine = sum(bool(is_genuine[some[0]]) for some in rows)
+    n_other = len(rows) - n_genuine
+    if min(n_genuine, n_other) < MIN_VIDEOS:
+        raise ValueError(f"{n_genuine} genuine and {n_other} other videos; {MIN_VIDEOS} of each are needed")
+    return sorted(rows, key=lambda some: sorted(scores[some].tolist()))
