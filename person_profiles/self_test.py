@@ -279,7 +279,7 @@ def _weaknesses(test: SelfTest, calibration: Calibration) -> tuple[str, ...]:
         advice = (
             f"do those videos show the same person? If so, {same}; if not, give more of both"
             if test.hardest_auc < MIN_AUC_OF_ONE
-            else f"so few videos prove nothing. Give more of both; if they show the same person, {same}"
+            else f"so few videos prove nothing. Give more of either; if they show the same person, {same}"
         )
         found.append(
             f"the person cannot be told from {test.hardest_other} (AUC {test.hardest_auc:.2f}, at least "

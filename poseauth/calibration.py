@@ -22,6 +22,8 @@ MIN_UNDECIDED = float(np.log10(2.0))
 """A ratio of less than 2 to 1 decides nothing, whatever the held-out clips say."""
 MAX_WRONG = 0.05
 """Share of held-out videos, of either side, that may be misled beyond the undecided band."""
+BOUND_STEP = 0.01
+"""Log10, to which the bounds are known."""
 _NEWTON_STEPS = 100
 _LONGEST_STEP = 2.0
 """Of Newton's method on a standardised score, which overshoots from afar."""
@@ -73,6 +75,24 @@ class LikelihoodRatio:
     def speaks_against(self) -> bool:
         """Whether it speaks against the person likewise."""
         return self.log10_lr < -self.undecided and self.high < 0
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether all of the interval lies at one of the bounds.
+
+        Then its width says that the videos are too few to support more, and nothing of how sure the value is.
+        """
+        ends = (self.low, self.high)
+        return any(
+            all(abs(end - bound) < BOUND_STEP / 2 for end in ends) for bound in (self.lower_bound, self.upper_bound)
+        )
+
+    @property
+    def interval_in_words(self) -> str:
+        """The interval, log10, or what is to be said in its place."""
+        if self.is_at_limit:
+            return "at the limit of what this profile can support"
+        return f"{self.low:+.2f} to {self.high:+.2f}"
 
 
 @dataclass(frozen=True)
@@ -255,10 +275,9 @@ def empirical_bounds(log10_lr: Float64Array, is_genuine: BoolArray) -> tuple[flo
         Lower bound, at most 0, and upper bound, at least 0; log10.
     """
     genuine, others = log10_lr[is_genuine], log10_lr[~is_genuine]
-    step = 0.01
-    first = min(0, int(max(log10_lr.min(), -np.log10(len(genuine) + 1)) // step))
-    last = max(0, int(min(log10_lr.max(), np.log10(len(others) + 1)) // step) + 1)
-    thresholds = np.linspace(first * step, last * step, last - first + 1)
+    first = min(0, int(max(log10_lr.min(), -np.log10(len(genuine) + 1)) // BOUND_STEP))
+    last = max(0, int(min(log10_lr.max(), np.log10(len(others) + 1)) // BOUND_STEP) + 1)
+    thresholds = np.linspace(first * BOUND_STEP, last * BOUND_STEP, last - first + 1)
     theta = 10.0**thresholds
     rejected = ((genuine[:, None] <= thresholds).sum(axis=0) + 1) / (len(genuine) + 1)
     accepted = ((others[:, None] > thresholds).sum(axis=0) + 1) / (len(others) + 1)
@@ -266,8 +285,8 @@ def empirical_bounds(log10_lr: Float64Array, is_genuine: BoolArray) -> tuple[flo
     neutral = np.where(theta < 1, theta, 1.0)
     worse = neutral / (rejected + theta * accepted) < 1
     left, right = thresholds[(thresholds <= 0) & worse], thresholds[(thresholds >= 0) & worse]
-    lower = float(np.max(left + step, initial=float(thresholds.min())))
-    upper = float(np.min(right - step, initial=float(thresholds.max())))
+    lower = float(np.max(left + BOUND_STEP, initial=float(thresholds.min())))
+    upper = float(np.min(right - BOUND_STEP, initial=float(thresholds.max())))
     return min(lower, 0.0), max(upper, 0.0)
 
 

@@ -110,7 +110,7 @@ def test_the_least_auc_against_one_other_takes_half_a_pair_as_told_wrongly(lesso
     assert found.self_test.hardest_auc_low == pytest.approx(least, abs=5e-4)
     proves_nothing = [text for text in found.weaknesses if "cannot be told from bob (AUC 1.00, at least 0." in text]
     assert bool(proves_nothing) is (least <= 0.5)
-    assert all("so few videos prove nothing. Give more of both" in text for text in proves_nothing)
+    assert all("so few videos prove nothing. Give more of either" in text for text in proves_nothing)
 
 
 def test_an_auc_of_nothing_takes_half_a_pair_as_told_rightly(lessons):

@@ -430,6 +430,33 @@ def test_a_ratio_speaks_beyond_the_band_with_its_interval_clear_of_zero(log10_lr
     assert not mirrored.speaks_for
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "at_limit"),
+    [
+        pytest.param(0.42, 0.42, True, id="all of it at a bound"),
+        pytest.param(0.416, 0.42, True, id="as near as the bound is known"),
+        pytest.param(0.41, 0.42, False, id="one end farther than that"),
+        pytest.param(0.3, 0.3, False, id="narrow, but within the bounds"),
+        pytest.param(-0.39, 0.42, False, id="from bound to bound"),
+        pytest.param(np.nan, np.nan, False, id="no interval"),
+    ],
+)
+def test_an_interval_at_one_of_the_bounds_is_at_the_limit(low, high, at_limit):
+    found = LikelihoodRatio(high, low, high, -0.39, 0.42, 0.3), LikelihoodRatio(-high, -high, -low, -0.42, 0.39, 0.3)
+    for ratio in found:
+        assert ratio.is_at_limit is at_limit
+        assert (ratio.interval_in_words == "at the limit of what this profile can support") is at_limit
+    if not at_limit:
+        assert found[0].interval_in_words == f"{low:+.2f} to {high:+.2f}"
+
+
+def test_of_videos_far_apart_a_clear_clip_is_at_the_limit():
+    found = fitted(*scores_of(4, 4, apart=12.0))
+    assert found.of_clip(20.0).is_at_limit
+    assert found.of_clip(-8.0).is_at_limit
+    assert not found.of_clip(6.0).is_at_limit
+
+
 def test_a_clip_without_a_score_speaks_for_nobody(few_resamples):
     ratio = fitted(*scores_of(10, 10, apart=8)).of_clip(float("nan"))
     assert not ratio.speaks_for
