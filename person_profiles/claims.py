@@ -30,7 +30,13 @@ def hold_against(
     source, name = sequence.provenance, person.profile.name
     try:
         return verify(
-            sequence, person.profile, person.scorer, limits=limits, any_extractor=any_extractor, others=others
+            sequence,
+            person.profile,
+            person.scorer,
+            limits=limits,
+            any_extractor=any_extractor,
+            others=others,
+            own=person.own,
         )
     except (InputError, ExtractorMismatchError) as error:
         still, repeated = (
