@@ -133,7 +133,7 @@ def near_duplicates(
 ) -> list[NearDuplicate]:
     """Every pair within one set that shares a stretch of movement; the first of a pair has the lower number.
 
-    Compared as in `find_near_duplicate`. 83 minutes in 302 recordings take 3 s of one core, twice as many minutes four
+    Compared as in `find_near_duplicate`. 83 minutes in 302 recordings take 2 s of one core, twice as many minutes four
     times as long.
 
     Parameters
