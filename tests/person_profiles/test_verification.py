@@ -125,13 +125,19 @@ def test_a_copy_makes_no_answer_of_what_has_none(ada, movement, speech):
     assert (foreign.status, foreign.verdict) == ("not analysed", None)
 
 
-def test_movement_that_is_not_as_it_must_be_is_an_error_and_clears_no_clip(ada, speech):
+def test_where_the_kept_movement_cannot_be_read_no_clip_gets_a_verdict(ada, speech):
     class Damaged:
         def movement(self):
             raise ProfileDamagedError("movement.safetensors is not as it must be")
 
-    with pytest.raises(ProfileDamagedError, match="not as it must be"):
-        hold_against(speech("ada unseen", duration_s=20), load_person(ada, Damaged()))
+    person = load_person(ada, Damaged())
+    result = hold_against(speech("ada unseen", duration_s=20), person)
+    assert result.verdict is result.decision.verdict is Verdict.INCONCLUSIVE
+    assert result.reasons == result.decision.reasons
+    assert result.reasons[0] == (
+        "whether it was learnt from could not be found out: movement.safetensors is not as it must be"
+    )
+    assert hold_against(speech("clip", duration_s=4), person).status == "not analysed"
 
 
 @pytest.mark.parametrize("in_mirror", [9.0, -9.0])
