@@ -313,7 +313,7 @@ class ClipCheck:
         """The people asked for, ready to score."""
         from person_profiles.verification import load_person
 
-        return {name: load_person(stored.profile) for name, stored in self._stored.items()}
+        return {name: load_person(stored.profile, stored.files) for name, stored in self._stored.items()}
 
     @cached_property
     def _own_videos(self) -> dict[str, OwnVideos]:

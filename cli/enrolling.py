@@ -165,7 +165,7 @@ def enrolled_before(store: ProfileStore, but: Sequence[str], sample: KeypointSeq
 
 def movement_of(store: ProfileStore, enrolled: Sequence[str]) -> list[Negative]:
     """The videos that these people were learnt from, as others."""
-    from person_profiles.enrolment import Negative
+    from person_profiles.enrolment import ENROLLED_GROUP, Negative
 
     found: list[Negative] = []
     for name in enrolled:
@@ -174,5 +174,5 @@ def movement_of(store: ProfileStore, enrolled: Sequence[str]) -> list[Negative]:
         except ProfileError as error:
             click.secho(readable(f"left out: {error}"), fg="yellow", err=True)
             continue
-        found += [Negative(sequence, f"enrolled: {name}", "enrolled") for sequence in movement]
+        found += [Negative(sequence, f"{ENROLLED_GROUP}{name}", "enrolled") for sequence in movement]
     return found

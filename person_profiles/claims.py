@@ -10,7 +10,14 @@ from pathlib import Path
 from person_profiles.verification import LoadedPerson, verify
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import EvidenceLimits, Verdict
-from poseauth.errors import ExtractorError, ExtractorMismatchError, InputError, NoEvidenceError, reason
+from poseauth.errors import (
+    ExtractorError,
+    ExtractorMismatchError,
+    InputError,
+    NoEvidenceError,
+    ProfileDamagedError,
+    reason,
+)
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, not_analysed
 
@@ -26,11 +33,25 @@ def hold_against(
     any_extractor: bool = False,
     others: Sequence[LoadedPerson] = (),
 ) -> Verification:
-    """As `verify`, but a clip that cannot be analysed is an answer too: no verdict, and why."""
+    """As `verify`, but a clip that cannot be analysed is an answer too: no verdict, and why.
+
+    Nor is there one where the kept movement cannot be read, since the clip may be a copy of it.
+    """
     source, name = sequence.provenance, person.profile.name
+    own, unknown = None, ""
     try:
-        return verify(
-            sequence, person.profile, person.scorer, limits=limits, any_extractor=any_extractor, others=others
+        own = person.own
+    except ProfileDamagedError as error:
+        unknown = f"whether it was learnt from could not be found out: {error}"
+    try:
+        result = verify(
+            sequence,
+            person.profile,
+            person.scorer,
+            limits=limits,
+            any_extractor=any_extractor,
+            others=others,
+            own=own,
         )
     except (InputError, ExtractorMismatchError) as error:
         still, repeated = (
@@ -45,6 +66,10 @@ def hold_against(
             n_windows_still=still,
             n_windows_repeated=repeated,
         )
+    if not unknown or result.decision is None:
+        return result
+    decision = replace(result.decision, verdict=Verdict.INCONCLUSIVE, reasons=(unknown, *result.decision.reasons))
+    return replace(result, decision=decision, reasons=decision.reasons)
 
 
 def verify_each(

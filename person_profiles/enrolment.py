@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileE
 from poseauth.evidence import Evidence
 from poseauth.head_turn import turns_of
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
+from poseauth.near_duplicates import near_duplicates
 from poseauth.recipes import RECIPES, Recipe
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
 from poseauth.training import Epoch
@@ -25,6 +27,8 @@ from poseauth.windows import WindowOptions
 
 MIN_ENROL_S = 20.0
 """Usable seconds below which nothing is learnt."""
+ENROLLED_GROUP = "enrolled: "
+"""What the group of an enrolled person begins with, before their name."""
 NO_REAL_IMPOSTOR = (
     "this profile has met no real impostor: it tells the person from broken movement, and nobody knows how well from "
     "somebody else. Enrol again with --impostor"
@@ -59,7 +63,9 @@ def enrol(
     First the videos are held against those enrolled already, whom they may show under another name. Then the self-test:
     whole videos of the person and whole other people are left out in turn. Then everything is learnt anew from all of
     it. Windows in which nobody moves, or that show what the video has shown before, are evidence of nobody: neither the
-    test nor the profile knows them, on either side. A person who seems to be enrolled already, cannot be told from
+    test nor the profile knows them, on either side. Of videos that share a stretch of movement
+    (`poseauth.near_duplicates`), which are copies of one recording, the one with most usable seconds is learnt from,
+    since the self-test would know the others by heart. A person who seems to be enrolled already, cannot be told from
     others, or was not tested, is refused unless `allow_weak`. Without any real negative, surrogate impostors are made
     from the person's own movement: such a profile is weak.
 
@@ -95,7 +101,7 @@ def enrol(
     Raises
     ------
     EnrolmentError
-        If there is too little usable video, or one video stands on both sides.
+        If there is too little usable video, or one video, or a copy of it, stands on both sides.
     WeakProfileError
         If the videos are like somebody who is enrolled, or the self-test was not passed or could not be held, and
         `allow_weak` is not set.
@@ -110,9 +116,10 @@ def enrol(
     training_cut = WindowOptions(**{**vars(options), "stride_frames": recipe.training.stride_frames})
     own_videos = _videos([(sequence, "genuine", "") for sequence in genuine], training_cut)
     other_videos = _videos([(n.sequence, n.role, n.group) for n in negatives], training_cut)
+    own_videos, other_videos = _without_copies(own_videos, other_videos, on_left_out)
     for video in [*own_videos, *other_videos]:
         if on_left_out and video.learnable.left_out:
-            on_left_out(f"{video.sequence.provenance.source_name}: {video.learnable.left_out}")
+            on_left_out(f"{video.name}: {video.learnable.left_out}")
     own, others = _clips(own_videos), _clips(other_videos)
     _check_enough(name, own, [video.learnable.evidence for video in own_videos], alone=not others)
     known = (profile for profile in enrolled if profile.extractor == extractor)
@@ -165,12 +172,22 @@ def _one_extractor(sequences: Sequence[KeypointSequence]) -> ExtractorFingerprin
 def _check_sides(genuine: Sequence[KeypointSequence], negatives: Sequence[Negative]) -> None:
     own = {sequence.recording: sequence.provenance.source_name for sequence in genuine}
     for negative in negatives:
-        source = negative.sequence.provenance
         if negative.sequence.recording in own:
-            raise EnrolmentError(
-                f"{source.source_name} is given as {negative.role} and, as {own[negative.sequence.recording]}, as "
-                "the person's own video: one and the same file. Take it out of one side"
+            name = negative.sequence.provenance.source_name
+            raise _on_both_sides(
+                own[negative.sequence.recording], name, negative.role, negative.group, "one and the same file"
             )
+
+
+def _on_both_sides(own: str, other: str, role: Role, group: str, what: str) -> EnrolmentError:
+    """What is wrong with a video of the person and one of others, by their names, and what to do about it."""
+    remedy = "Take it out of one side"
+    if role == "enrolled":
+        person = group.removeprefix(ENROLLED_GROUP)
+        remedy += f", or, if {person} is the same person and a second profile is meant, add --same-as {person!r}"
+    elif role == "fake":
+        remedy += ": a swapped face leaves the movement of the body as it is, so that such a fake is no impostor"
+    return EnrolmentError(f"{other} is given as {role} and, as {own}, as the person's own video: {what}. {remedy}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,11 +199,70 @@ class _Video:
     group: str
     learnable: Learnable
 
+    @property
+    def name(self) -> str:
+        return self.sequence.provenance.source_name
+
 
 def _videos(sources: Sequence[tuple[KeypointSequence, Role, str]], cut: WindowOptions) -> list[_Video]:
-    """The videos, cut and weighed; the same video given twice counts once."""
-    first = {sequence.recording: (sequence, role, group) for sequence, role, group in reversed(sources)}
+    """The videos, cut and weighed; the same video given twice for one person counts once."""
+    first = {(sequence.recording, group): (sequence, role, group) for sequence, role, group in reversed(sources)}
     return [_Video(*source, learnable_windows(source[0], cut)) for source in reversed(first.values())]
+
+
+def _without_copies(
+    own: Sequence[_Video], others: Sequence[_Video], on_left_out: Callable[[str], None] | None
+) -> tuple[list[_Video], list[_Video]]:
+    """Both sides without the copies of what is learnt from already; no copy may stand on both."""
+    videos = [*own, *others]
+    copies: list[set[int]] = [set() for _ in videos]
+    for first, second in _copies(videos):
+        if first < len(own) <= second:
+            other = videos[second]
+            raise _on_both_sides(
+                videos[first].name, other.name, other.role, other.group, "the same movement, a copy of one recording"
+            )
+        copies[first].add(second)
+        copies[second].add(first)
+    kept = list[int]()
+    # The order of files must not matter.
+    for number in sorted(range(len(videos)), key=lambda number: _usable_first(videos[number])):
+        known = [other for other in kept if other in copies[number]]
+        if not known:
+            kept.append(number)
+        elif on_left_out:
+            on_left_out(_told_as_copy(videos[number], videos[known[0]]))
+    return [videos[i] for i in sorted(kept) if i < len(own)], [videos[i] for i in sorted(kept) if i >= len(own)]
+
+
+def _copies(videos: Sequence[_Video]) -> list[tuple[int, int]]:
+    """Pairs of numbers, the lower first, that share their file or a stretch of movement.
+
+    Two people enrolled before were compared when the later of them was enrolled; hours of many people among each other
+    would take longer than what is learnt from them.
+    """
+
+    def compared_before(first: int, second: int) -> bool:
+        one, other = videos[first], videos[second]
+        return one.role == other.role == "enrolled" and one.group != other.group
+
+    alike = near_duplicates([video.sequence for video in videos], passed_over=compared_before)
+    pairs = {(pair.first, pair.second) for pair in alike}
+    by_recording: dict[str, list[int]] = {}
+    for number, video in enumerate(videos):
+        by_recording.setdefault(video.sequence.recording, []).append(number)
+    return sorted(pairs.union(*(combinations(numbers, 2) for numbers in by_recording.values())))
+
+
+def _usable_first(video: _Video) -> tuple[float, str, str]:
+    return -video.learnable.windows.seconds, video.name, video.sequence.recording
+
+
+def _told_as_copy(video: _Video, known: _Video) -> str:
+    told = f"{video.name}: shows the same movement as {known.name} and is not learnt from again"
+    if video.group == known.group:
+        return told
+    return f"{told}. The one is given as {video.group}, the other as {known.group}: one person under two names?"
 
 
 def _clips(videos: Sequence[_Video]) -> list[Clip]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from person_profiles.profile import Profile
+from person_profiles.profile_files import ProfileFiles
 from poseauth.arrays import Float64Array
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, EvidenceLimits, Verdict, decide
@@ -22,6 +24,7 @@ from poseauth.errors import (
 )
 from poseauth.evidence import Evidence, some_of, weigh_evidence
 from poseauth.keypoints import KeypointSequence
+from poseauth.near_duplicates import MIN_SHARED_S, TakenApart, find_near_duplicate, take_apart
 from poseauth.report import Verification, caveats_of
 from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
 from poseauth.windows import WINDOW_S, SomeWindows, Windows, cut_windows, find_segments
@@ -45,16 +48,59 @@ def load_scorer(profile: Profile) -> WindowScorer:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnMovement:
+    """The person's own videos that a profile was learnt from, as a clip is held against them to find a copy.
+
+    Attributes
+    ----------
+    names : sequence of str
+        Of their files.
+    taken_apart : TakenApart
+        Their movement, in the same order.
+    """
+
+    names: Sequence[str]
+    taken_apart: TakenApart
+
+
+def own_movement(movement: Sequence[KeypointSequence], profile: Profile) -> OwnMovement:
+    """What of the kept movement the profile was learnt from, taken apart once for many clips."""
+    learnt = {video.recording for video in profile.videos if video.role == "genuine"}
+    own = [sequence for sequence in movement if sequence.recording in learnt]
+    return OwnMovement([sequence.provenance.source_name for sequence in own], take_apart(own))
+
+
+@dataclass(frozen=True, eq=False)
 class LoadedPerson:
-    """An enrolled person, ready to score."""
+    """An enrolled person, ready to score.
+
+    Attributes
+    ----------
+    profile, scorer :
+        Of the person.
+    files : ProfileFiles or None
+        With the movement of their videos, by which a copy of one is known; None: by the digest of its file alone.
+    """
 
     profile: Profile
     scorer: WindowScorer
+    files: ProfileFiles | None = None
+
+    @cached_property
+    def own(self) -> OwnMovement | None:
+        """The videos learnt from; read and taken apart when that is first asked for.
+
+        Raises
+        ------
+        ProfileDamagedError
+            If the kept movement is not as it must be.
+        """
+        return None if self.files is None else own_movement(self.files.movement(), self.profile)
 
 
-def load_person(profile: Profile) -> LoadedPerson:
-    """A person ready to score; see `load_scorer`."""
-    return LoadedPerson(profile, load_scorer(profile))
+def load_person(profile: Profile, files: ProfileFiles | None = None) -> LoadedPerson:
+    """A person ready to score; see `load_scorer` and `LoadedPerson`."""
+    return LoadedPerson(profile, load_scorer(profile), files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +204,7 @@ def verify(
     limits: EvidenceLimits | None = None,
     any_extractor: bool = False,
     others: Sequence[LoadedPerson] = (),
+    own: OwnMovement | None = None,
 ) -> Verification:
     """Whether a clip moves like the enrolled person.
 
@@ -175,6 +222,9 @@ def verify(
         Whether keypoints of another extractor than the profile's are accepted, with a caveat.
     others : sequence of LoadedPerson
         Other enrolled people; whom the clip fits better than the claimed person is named.
+    own : OwnMovement or None
+        What the profile was learnt from: a clip that shows a stretch of it gets no verdict, as one whose very file was
+        learnt from never does.
 
     Raises
     ------
@@ -204,7 +254,7 @@ def verify(
         doubts=_seen_otherwise(clip, profile),
     )
     decision = _unless_mirrored(clip, profile, scorer, decision)
-    decision = _unless_learnt_from(sequence, profile, decision)
+    decision = _unless_learnt_from(sequence, profile, own, decision)
     decision = _unless_looped(clip.evidence, decision, limits)
     caveats = [*caveats_of(source), *profile.notes, *_left_out(clip.evidence, decision)]
     asked_for_less = _asked_for_less(decision.seconds_analysed, limits, usual)
@@ -303,13 +353,28 @@ def _who_fits_better(
     return f"the clip fits {name} better (log10 likelihood ratio {best:+.2f})" if name else None
 
 
-def _unless_learnt_from(sequence: KeypointSequence, profile: Profile, decision: Decision) -> Decision:
+def _unless_learnt_from(
+    sequence: KeypointSequence, profile: Profile, own: OwnMovement | None, decision: Decision
+) -> Decision:
     """No verdict on what the network knows by heart."""
-    roles = [video.role for video in profile.videos if video.recording == sequence.recording]
-    if not roles:
+    known = _learnt_from(sequence, profile, own)
+    if known is None:
         return decision
-    known = f"this very recording was learnt from (as {roles[0]}): a verdict on it would say nothing of new footage"
-    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(known, *decision.reasons))
+    reason = f"{known}: a verdict on it would say nothing of new footage"
+    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(reason, *decision.reasons))
+
+
+def _learnt_from(sequence: KeypointSequence, profile: Profile, own: OwnMovement | None) -> str | None:
+    roles = [video.role for video in profile.videos if video.recording == sequence.recording]
+    if roles:
+        return f"this very recording was learnt from (as {roles[0]})"
+    copy = find_near_duplicate([sequence], own.taken_apart) if own else None
+    if own is None or copy is None:
+        return None
+    return (
+        f"it shows {MIN_SHARED_S:g} s or more of {own.names[copy.second]}, which was learnt from as {profile.name}'s "
+        f"own video: the same movement (correlation {copy.correlation:.2f})"
+    )
 
 
 def _unless_looped(evidence: Evidence, decision: Decision, limits: EvidenceLimits) -> Decision:

@@ -23,6 +23,7 @@ from person_profiles.store import ProfileStore
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import keypoint_sequence
 from poseauth.surrogates import mirror_images
+from tests.copies import copy_of
 from tests.person_profiles.golden_profile import golden_profile
 
 COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "doctor")
@@ -498,6 +499,82 @@ def test_a_recording_that_was_learnt_from_gets_no_verdict(poseauth, speeches, ho
     (result,) = json.loads(out)
     assert result["verdict"] == "inconclusive"
     assert "learnt from (as genuine)" in result["reasons"][0]
+
+
+@pytest.fixture
+def second_hand(speeches, tmp_path):
+    """Writes what another web site shows of a speech; gives its file."""
+
+    def make(of, name, **changed):
+        changed = {"frames": slice(20, None), "fps": 25.0, **changed}
+        path = tmp_path / f"{name}.npz"
+        write_keypoints(copy_of(read_keypoints(speeches / f"{of}.npz"), name=f"{name}.mp4", **changed), path)
+        return path
+
+    return make
+
+
+def test_a_copy_of_a_recording_that_was_learnt_from_gets_no_verdict_in_any_report(
+    poseauth, second_hand, home, tmp_path
+):
+    clip, table, page = second_hand("ada/one", "reupload"), tmp_path / "results.csv", tmp_path / "page.html"
+    arguments = ("verify", clip, "--person", "Ada", "--home", home, "--min-seconds", "5", "--json")
+    status, out, _ = poseauth(*arguments, "--output", table, "--report", page)
+    (result,) = json.loads(out)
+    assert (status, result["verdict"]) == (0, "inconclusive")
+    reason = result["reasons"][0]
+    assert reason.startswith("it shows 5 s or more of chopper, speech 1, which was learnt from as Ada's own video")
+    (row,) = csv.DictReader(table.open())
+    assert (row["verdict"], reason in row["reasons"]) == ("inconclusive", True)
+    assert "it shows 5 s or more of chopper, speech 1" in page.read_text()
+    _, out, _ = poseauth("verify", clip, "--anyone", "--home", home, "--json")
+    assert json.loads(out)[0]["verdict"] == "inconclusive"
+    assert any("5 s or more of chopper, speech 1" in reason for reason in json.loads(out)[0]["reasons"])
+
+
+def test_of_copies_one_is_learnt_from_and_again_when_the_person_is_learnt_again(
+    poseauth, speeches, second_hand, tmp_path
+):
+    home = ("--home", tmp_path / "home")
+    others = ("--impostor", speeches / "others", "--impostor", second_hand("others/bob", "bob"))
+    copy = second_hand("ada/one", "reupload")
+    for videos in ((speeches / "ada", copy), ("--again",)):
+        status, _, err = poseauth("enroll", "--person", "Ada", *videos, *others, *home)
+        assert status == 0, err
+        assert "reupload.mp4: shows the same movement as chopper, speech 1 and is not learnt from again" in err
+        assert "bob.mp4: shows the same movement as" in err
+        genuine = [video for video in ProfileStore(tmp_path / "home").load("Ada").videos if video.role == "genuine"]
+        assert len(genuine) == 4
+        assert "reupload.mp4" not in {video.source_name for video in genuine}
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("--impostor", "Take it out of one side"), ("--fake", "a swapped face leaves the movement of the body as it is")],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_copy_of_the_persons_own_recording_is_no_other(poseauth, speeches, second_hand, home, option, told, again):
+    arguments = ("--again", "--person", "Ada") if again else ("--person", "Ada", speeches / "ada", "--overwrite")
+    copy = second_hand("ada/two", "swapped")
+    status, _, err = poseauth(
+        "enroll", *arguments, "--impostor", speeches / "others", option, copy, "--home", home
+    )  # fmt: skip
+    assert status == 1
+    assert f"swapped.mp4 is given as {option[2:]} and, as chopper, speech 2, as the person's own video: the same" in err
+    assert told in err
+
+
+def test_copies_of_somebody_enrolled_are_refused_and_the_way_to_a_second_profile_is_told(
+    poseauth, speeches, second_hand, home
+):
+    copies = [second_hand(f"ada/{name}", name) for name in ("one", "two", "three")]
+    arguments = ("enroll", "--person", "Eve", *copies, "--impostor", speeches / "others", "--home", home)
+    status, _, err = poseauth(*arguments)
+    assert (status, "is given as enrolled and, as one.mp4, as the person's own video" in err) == (1, True)
+    assert "if Ada is the same person and a second profile is meant, add --same-as 'Ada'" in err
+    assert "Eve" not in ProfileStore(home)
+    status, _, err = poseauth(*arguments, "--same-as", "Ada")
+    assert status == 0, err
 
 
 def test_a_name_in_other_capitals_is_the_same_person(poseauth, speeches, home):

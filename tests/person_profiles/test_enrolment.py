@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from person_profiles import learning
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from person_profiles import enrolment, learning
 from person_profiles.enrolment import MIN_ENROL_S, NO_REAL_IMPOSTOR, Negative, enrol
 from person_profiles.verification import load_scorer, score_clip
 from poseauth.errors import EnrolmentError, ExtractorMismatchError, WeakProfileError
-from poseauth.keypoints import ExtractorFingerprint
+from poseauth.keypoints import ExtractorFingerprint, keypoint_sequence
 from poseauth.training import train
 from poseauth.windows import WindowOptions
-from tests.person_profiles.conftest import frozen, looped, speech_of
+from tests.copies import copy_of
+from tests.person_profiles.conftest import YOLO, frozen, looped, speech_of
 
 PLACE_PX = 10_000
 """Videos stand this far apart, so that a window tells which video it is of."""
@@ -207,6 +210,150 @@ def test_one_video_given_twice_counts_once(speech, others, tiny):
     own = [speech(f"ada {i}") for i in range(3)]
     profile = enrol("Ada", [*own, own[0]], others(), recipe=tiny(), allow_weak=True)
     assert sum(video.role == "genuine" for video in profile.videos) == 3
+
+
+def drawn(name, style, seed, *, duration_s=9):
+    """A speech whose movement is like no other's."""
+    sequence = speak(STYLES[style], duration_s=duration_s, seed=seed)
+    return replace(sequence, provenance=replace(sequence.provenance, source_name=f"{name}.mp4", extractor=YOLO))
+
+
+@pytest.fixture(scope="module")
+def drawn_sides():
+    """Three speeches of one speaker, and two each of three others."""
+    own = [drawn(f"ada {i}", 0, i) for i in range(3)]
+    others = [
+        Negative(drawn(f"other {style} {i}", style, 10 * style + i), f"impostor: {style}", "impostor")
+        for style in (1, 2, 3)
+        for i in range(2)
+    ]
+    return own, others
+
+
+def enrolled_in(own, others, tiny):
+    """The profile, and what was told as left out."""
+    told = []
+    return enrol("Ada", own, others, recipe=tiny(folds=0), allow_weak=True, on_left_out=told.append), told
+
+
+def names_of(profile, role="genuine"):
+    return sorted(video.source_name for video in profile.videos if video.role == role)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_copies_on_one_side_the_longer_usable_one_is_learnt_from_and_the_other_named(drawn_sides, tiny, turned):
+    own, others = drawn_sides
+    long = drawn("ada long", 0, 7, duration_s=14)
+    frozen_copy = frozen(copy_of(long, name="freezes.mp4"), 7)
+    given = [*own, copy_of(long, name="cut.mp4", frames=slice(60, None), fps=25.0), long, frozen_copy]
+    profile, told = enrolled_in(given[::-1] if turned else given, others, tiny)
+    assert names_of(profile) == ["ada 0.mp4", "ada 1.mp4", "ada 2.mp4", "ada long.mp4"]
+    assert sorted(told) == [
+        f"{name}: shows the same movement as ada long.mp4 and is not learnt from again"
+        for name in ("cut.mp4", "freezes.mp4")
+    ]
+
+
+def test_copies_leave_the_profile_as_it_is_without_them(drawn_sides, tiny):
+    own, others = drawn_sides
+    copy, other_copy = copy_of(own[1], name="z.mp4"), replace(others[2], sequence=copy_of(others[2].sequence, name="z"))
+    one, _ = enrolled_in(own, others, tiny)
+    with_copies, told = enrolled_in([copy, *own], [other_copy, *others], tiny)
+    assert len(told) == 2
+    assert with_copies.videos == one.videos
+    assert same_weights(one, with_copies)
+
+
+def test_one_speech_from_two_places_is_one_video_and_no_two_to_test_with(drawn_sides, tiny):
+    _, others = drawn_sides
+    long = drawn("ada long", 0, 7, duration_s=30)
+    with pytest.raises(WeakProfileError, match="1 usable video of the person, and 2 are needed"):
+        enrol("Ada", [long, copy_of(long, fps=25.0)], others, recipe=tiny())
+
+
+@pytest.mark.parametrize(
+    ("role", "group", "remedy"),
+    [
+        ("impostor", "impostor: x", r"Take it out of one side$"),
+        ("fake", "fake: x", r"Take it out of one side: a swapped face leaves .* is no impostor$"),
+        ("enrolled", "enrolled: Bob Ray", r"if Bob Ray is the same person .* add --same-as 'Bob Ray'$"),
+    ],
+)
+@pytest.mark.parametrize("again", ["copy", "file"])
+def test_a_copy_of_the_persons_own_video_is_no_other_and_the_way_out_is_told(
+    drawn_sides, tiny, monkeypatch, role, group, remedy, again
+):
+    monkeypatch.setattr(enrolment, "hold_self_test", lambda *_, **__: pytest.fail("hours of work"))
+    own, others = drawn_sides
+    twin = copy_of(own[1], fps=25.0) if again == "copy" else replace(own[1], provenance=copy_of(own[1]).provenance)
+    what = "the same movement, a copy of one recording" if again == "copy" else "one and the same file"
+    with pytest.raises(
+        EnrolmentError, match=rf"^copy\.mp4 is given as {role} and, as ada 1\.mp4, as the .*: {what}\."
+    ) as e:
+        enrol("Ada", own, [*others, Negative(twin, group, role)], recipe=tiny(), allow_weak=True)
+    assert re.search(remedy, str(e.value))
+
+
+def test_what_is_left_out_as_a_copy_is_no_other_either(drawn_sides, tiny):
+    own, others = drawn_sides
+    more = drawn("more", 0, 7, duration_s=8)
+    compiled = keypoint_sequence(
+        *(np.concatenate([getattr(own[0], name)[:210], getattr(more, name)]) for name in ("keypoints", "confidence")),
+        np.arange(210 + len(more)) / 30,
+        np.repeat([0, 1], [210, len(more)]),
+        provenance=replace(own[0].provenance, source_name="compiled.mp4"),
+    )
+    with pytest.raises(EnrolmentError, match=r"excerpt\.mp4 is given as impostor and, as compiled\.mp4, as the"):
+        enrol(
+            "Ada",
+            [*own, compiled],
+            [*others, Negative(copy_of(more, name="excerpt.mp4"), "x", "impostor")],
+            recipe=tiny(),
+            allow_weak=True,
+        )
+
+
+def test_copies_of_one_other_count_once_and_of_two_others_are_told_as_such(drawn_sides, tiny):
+    own, others = drawn_sides
+    first, second = others[0].sequence, others[2].sequence
+    within = Negative(copy_of(first, name="within.mp4", frames=slice(30, None)), others[0].group, "impostor")
+    across = Negative(copy_of(second, name="across.mp4", frames=slice(30, None)), "enrolled: Bob", "enrolled")
+    profile, told = enrolled_in(own, [*others, within, across], tiny)
+    assert names_of(profile, "impostor") == sorted(other.sequence.provenance.source_name for other in others)
+    assert names_of(profile, "enrolled") == []
+    assert sorted(told) == [
+        "across.mp4: shows the same movement as other 2 0.mp4 and is not learnt from again. The one is given as "
+        "enrolled: Bob, the other as impostor: 2: one person under two names?",
+        "within.mp4: shows the same movement as other 1 0.mp4 and is not learnt from again",
+    ]
+
+
+def test_one_file_under_two_names_of_others_counts_once_and_is_told(speech, others, tiny):
+    # Too short of movement to be known by it: the digest tells.
+    own, still = [speech(f"ada {i}") for i in range(3)], frozen(speech("bob"), 0)
+    given = [*others(), *(Negative(still, f"impostor: {name}", "impostor") for name in ("bob", "rob"))]
+    _, told = enrolled_in(own, given, tiny)
+    assert told[0] == (
+        "bob.mp4: shows the same movement as bob.mp4 and is not learnt from again. The one is given as impostor: rob, "
+        "the other as impostor: bob: one person under two names?"
+    )
+    assert [line.split(": ")[:2] for line in told[1:]] == [["bob.mp4", "not usable"]]
+
+
+def test_people_enrolled_before_are_not_compared_with_each_other_again_but_by_their_files(drawn_sides, tiny):
+    own, others = drawn_sides
+    bob = others[0].sequence
+    before = [
+        Negative(bob, "enrolled: Bob", "enrolled"),
+        Negative(copy_of(bob, name="b.mp4"), "enrolled: Rob", "enrolled"),
+    ]
+    profile, told = enrolled_in(own, [*before, *others[2:]], tiny)
+    assert (told, names_of(profile, "enrolled")) == ([], ["b.mp4", "other 1 0.mp4"])
+    within = replace(before[1], group="enrolled: Bob")
+    same_file = replace(before[0], group="enrolled: Rob")
+    for second in (within, same_file):
+        profile, told = enrolled_in(own, [before[0], second, *others[2:]], tiny)
+        assert (len(told), len(names_of(profile, "enrolled"))) == (1, 1)
 
 
 def test_videos_without_a_digest_are_all_kept(speech, others, tiny):

@@ -30,8 +30,8 @@ from person_profiles.trials import (
     with_known_people,
 )
 from poseauth.errors import EnrolmentError, TooShortError, TrialOverlapError, UnknownPersonError
-from poseauth.keypoints import keypoint_sequence
 from poseauth.metrics import roc_auc
+from tests.copies import copy_of
 
 PEOPLE = ("ada", "bob", "cleo", "dan")
 
@@ -202,20 +202,6 @@ def test_people_are_known_by_the_same_recording_in_a_genuine_trial(clips):
     assert [trial.actual for trial in trials] == ["bob", "bob", None]
     with pytest.raises(EnrolmentError, match="One of the two labels is wrong"):
         with_known_people([trials[0], Trial("bob", clips["bob", 2], "impostor")])
-
-
-def copy_of(sequence, *, name="copy.mp4", scale=0.5, shift=(40.0, 25.0), noise_px=0.0, frames=slice(None), fps=None):
-    """What another encoding, size, place and cut make of a recording."""
-    rng = np.random.default_rng(0)
-    keypoints = sequence.keypoints[frames] * scale + np.array(shift)
-    keypoints = keypoints + rng.normal(0, noise_px or 1e-9, keypoints.shape)
-    times = sequence.timestamps_s[frames] - sequence.timestamps_s[frames][0]
-    if fps:
-        wanted = np.arange(0, times[-1], 1 / fps)
-        rows = np.searchsorted(times, wanted)
-        keypoints, times = keypoints[rows], wanted
-    confidence = np.isfinite(keypoints).all(axis=-1).astype(np.float32)
-    return keypoint_sequence(keypoints, confidence, times, provenance=replace(sequence.provenance, source_name=name))
 
 
 def test_disjoint_sides_pass(enrolments, trials):

@@ -7,7 +7,16 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from person_profiles.verification import LoadedPerson, load_scorer, score_clip, usual_limits, verify
+from person_profiles.claims import hold_against
+from person_profiles.verification import (
+    LoadedPerson,
+    load_person,
+    load_scorer,
+    own_movement,
+    score_clip,
+    usual_limits,
+    verify,
+)
 from poseauth import long_arrays
 from poseauth.decision import EvidenceLimits, Verdict
 from poseauth.errors import (
@@ -20,6 +29,7 @@ from poseauth.errors import (
 )
 from poseauth.keypoints import NOSE, Coverage, ExtractorFingerprint
 from poseauth.windows import WindowOptions, cut_windows
+from tests.copies import copy_of
 
 FOREIGN = ExtractorFingerprint("mediapipe", "0.10.21", "cd" * 32)
 
@@ -34,6 +44,100 @@ def test_the_persons_movement_is_authentic_and_anothers_is_fake(ada, scorer, spe
     foreign = verify(speech("somebody", frequency_hz=3, duration_s=20), ada, scorer)
     assert own.verdict is Verdict.AUTHENTIC
     assert foreign.verdict is Verdict.FAKE
+
+
+class Files:
+    """Of a profile, with the movement it was learnt from."""
+
+    def __init__(self, movement):
+        self.n_read = 0
+        self._movement = movement
+
+    def movement(self):
+        self.n_read += 1
+        return self._movement
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"scale": 2.0}, {"frames": slice(47, None)}, {"fps": 25.0}, {"noise_px": 0.3}],
+    ids=["scaled", "cut", "another frame rate", "noisy"],
+)
+def test_a_copy_of_what_was_learnt_from_gets_no_verdict_and_the_video_is_named(ada, scorer, movement, changed):
+    clip = copy_of(movement[3], **changed)
+    own = own_movement(movement, ada)
+    limits = EvidenceLimits(min_seconds=5)
+    assert verify(clip, ada, scorer, limits=limits).verdict is Verdict.AUTHENTIC
+    result = verify(clip, ada, scorer, limits=limits, own=own)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reasons[0].startswith("it shows 5 s or more of ada 3.mp4, which was learnt from as Ada's own video: ")
+    assert "would say nothing of new footage" in result.reasons[0]
+    assert result.reasons == result.decision.reasons
+
+
+def test_a_clip_that_shows_a_stretch_of_what_was_learnt_from_among_others_gets_no_verdict(
+    ada, scorer, movement, speech
+):
+    new = speech("ada unseen", duration_s=20)
+    joined = replace(new, keypoints=np.concatenate([new.keypoints[:400], movement[0].keypoints[60:260]]))
+    own = own_movement(movement, ada)
+    assert verify(new, ada, scorer, own=own).verdict is Verdict.AUTHENTIC
+    result = verify(joined, ada, scorer, own=own)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "of ada 0.mp4" in result.reasons[0]
+
+
+def test_new_footage_of_the_person_and_of_others_is_no_copy(ada, scorer, movement, speech):
+    own = own_movement(movement, ada)
+    for name, hz in (("ada unseen", 0.5), *((f"unseen {i}", 0.5) for i in range(8)), ("somebody", 3)):
+        clip = speech(name, frequency_hz=hz, duration_s=20)
+        assert verify(clip, ada, scorer, own=own).reasons == verify(clip, ada, scorer).reasons
+
+
+def test_the_very_recording_is_told_as_such_and_not_as_a_copy(ada, scorer, movement):
+    reason = verify(movement[2], ada, scorer, own=own_movement(movement, ada)).reasons[0]
+    assert reason.startswith("this very recording was learnt from (as genuine): ")
+
+
+def test_kept_movement_that_was_not_learnt_from_is_no_reason(ada, scorer, movement):
+    known = replace(ada, videos=tuple(video for video in ada.videos if video.source_name != "ada 3.mp4"))
+    own = own_movement(movement, known)
+    assert list(own.names) == ["ada 0.mp4", "ada 1.mp4", "ada 2.mp4", "ada 4.mp4"]
+    limits = EvidenceLimits(min_seconds=5)
+    assert verify(copy_of(movement[3]), known, scorer, limits=limits, own=own).verdict is Verdict.AUTHENTIC
+    assert "of ada 4.mp4" in verify(copy_of(movement[4]), known, scorer, limits=limits, own=own).reasons[0]
+
+
+def test_a_loaded_persons_movement_is_read_and_taken_apart_once_and_not_before_it_is_asked_for(ada, movement, speech):
+    files = Files(movement)
+    person = load_person(ada, files)
+    assert files.n_read == 0
+    results = [hold_against(clip, person) for clip in (copy_of(movement[0]), speech("ada unseen", duration_s=20))]
+    assert [result.verdict for result in results] == [Verdict.INCONCLUSIVE, Verdict.AUTHENTIC]
+    assert files.n_read == 1
+    assert load_person(ada).own is None
+
+
+def test_a_copy_makes_no_answer_of_what_has_none(ada, movement, speech):
+    person = load_person(ada, Files(movement))
+    assert hold_against(speech("clip", duration_s=4), person).status == "not analysed"
+    foreign = hold_against(replace(copy_of(movement[0]), provenance=speech("x", extractor=FOREIGN).provenance), person)
+    assert (foreign.status, foreign.verdict) == ("not analysed", None)
+
+
+def test_where_the_kept_movement_cannot_be_read_no_clip_gets_a_verdict(ada, speech):
+    class Damaged:
+        def movement(self):
+            raise ProfileDamagedError("movement.safetensors is not as it must be")
+
+    person = load_person(ada, Damaged())
+    result = hold_against(speech("ada unseen", duration_s=20), person)
+    assert result.verdict is result.decision.verdict is Verdict.INCONCLUSIVE
+    assert result.reasons == result.decision.reasons
+    assert result.reasons[0] == (
+        "whether it was learnt from could not be found out: movement.safetensors is not as it must be"
+    )
+    assert hold_against(speech("clip", duration_s=4), person).status == "not analysed"
 
 
 @pytest.mark.parametrize("in_mirror", [9.0, -9.0])

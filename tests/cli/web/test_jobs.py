@@ -383,6 +383,8 @@ def test_who_is_enrolled_under_another_name_is_refused_unless_it_is_said(server,
     with pytest.raises(WeakProfileError, match="3 of 3 videos are more like Ada") as refused:
         enrol(server, speeches, own, [], with_enrolled=False)
     assert "choose under “Second profile of” 'Ada'; if not," in str(refused.value)
+    with pytest.raises(EnrolmentError, match=r"and a second profile is meant, choose under “Second profile of” 'Ada'$"):
+        enrol(server, speeches, own, [])
     with pytest.raises(WeakProfileError, match="Grace is not enrolled: it is untested"):
         enrol(server, speeches, own, [], with_enrolled=False, same_as=["Ada"])
     with pytest.raises(UnknownPersonError):

@@ -1,0 +1,138 @@
+"""Copies of a recording are found in a set by their movement; what merely moves alike is no copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keypoint_extractors.drawing.speakers import STYLES, speak
+from poseauth import near_duplicates as module
+from poseauth.keypoint_files import read_keypoints
+from poseauth.near_duplicates import NearDuplicate, find_near_duplicate, near_duplicates, take_apart
+from poseauth.surrogates import mirror_images
+from tests.copies import copy_of
+from tests.person_profiles.conftest import frozen, speech_of
+
+
+@pytest.fixture(scope="module")
+def speeches():
+    """Three speeches in one manner and three in others."""
+    return [speak(STYLES[style], duration_s=12, seed=seed) for seed, style in enumerate((0, 0, 0, 1, 2, 3))]
+
+
+def pairs_of(found):
+    return [(pair.first, pair.second) for pair in found]
+
+
+def test_every_pair_of_a_set_is_found_with_the_lower_number_first(speeches):
+    copies = [
+        copy_of(speeches[0]),
+        copy_of(speeches[3], frames=slice(31, 290), fps=25.0),
+        copy_of(speeches[0], scale=2),
+    ]
+    found = near_duplicates([*speeches, *copies])
+    assert pairs_of(found) == [(0, 6), (0, 8), (3, 7), (6, 8)]
+    assert all(0.9 <= pair.correlation <= 1 + 1e-6 for pair in found)
+
+
+def test_different_speeches_in_one_manner_are_no_copies(speeches):
+    assert near_duplicates(speeches) == []
+
+
+def test_a_set_is_searched_as_two_sides_are(speeches):
+    sequences = [*speeches[:3], copy_of(speeches[1], noise_px=1.5)]
+    for pair in near_duplicates(sequences):
+        alone = find_near_duplicate([sequences[pair.first]], [sequences[pair.second]])
+        assert alone == NearDuplicate(0, 0, pytest.approx(pair.correlation, abs=1e-5))
+
+
+def test_what_is_passed_over_is_not_compared(speeches):
+    asked = []
+
+    def passed_over(first, second):
+        asked.append((first, second))
+        return second == 2
+
+    sequences = [speeches[0], copy_of(speeches[0]), copy_of(speeches[0], scale=2)]
+    assert pairs_of(near_duplicates(sequences, passed_over=passed_over)) == [(0, 1)]
+    assert asked == [(0, 1), (0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("hz", [0.5, 2.0, 3.0])
+def test_one_pace_in_many_recordings_is_no_copy_and_a_copy_of_one_is(hz):
+    recordings = [speech_of(f"{i}", frequency_hz=hz, duration_s=15) for i in range(12)]
+    copy = copy_of(recordings[5], frames=slice(47, None))
+    assert pairs_of(near_duplicates([*recordings, copy])) == [(5, 12)]
+
+
+def test_a_rhythm_that_a_recording_repeats_marks_neither():
+    beat = speech_of("one", duration_s=12, sway=0.0)
+    assert near_duplicates([beat, copy_of(beat)]) == []
+
+
+@pytest.mark.parametrize(("seconds", "n_found"), [(6.1, 1), (4.9, 0)])
+def test_six_seconds_in_common_are_found_wherever_they_stand_and_less_than_a_window_is_not(speeches, seconds, n_found):
+    long = speeches[0]
+    for first in (0, 13, 100):
+        piece = copy_of(long, frames=slice(first, first + round(30 * seconds)))
+        assert len(near_duplicates([long, piece])) == n_found
+
+
+def test_a_copy_is_found_across_blocks_of_lags(speeches, monkeypatch):
+    sequences = [*speeches, copy_of(speeches[2], frames=slice(60, None))]
+    whole = near_duplicates(sequences)
+    monkeypatch.setattr(module, "_MAX_LAGS", 50)
+    in_blocks = near_duplicates(sequences)
+    assert pairs_of(in_blocks) == pairs_of(whole) == [(2, 6)]
+    assert in_blocks[0].correlation == pytest.approx(whole[0].correlation, abs=1e-6)
+
+
+def test_a_mirrored_copy_is_not_found(speeches):
+    turned = mirror_images(speeches[0].keypoints[None])[0]
+    seen = np.isfinite(turned).all(axis=-1).astype(np.float32)
+    assert near_duplicates([speeches[0], replace(speeches[0], keypoints=turned, confidence=seen)]) == []
+
+
+def test_keypoints_that_come_and_go_do_not_hide_a_copy(speeches):
+    copy = copy_of(speeches[0])
+    keypoints, confidence = copy.keypoints.copy(), copy.confidence.copy()
+    keypoints[100:200, 4], confidence[100:200, 4] = np.nan, 0
+    assert pairs_of(near_duplicates([speeches[0], replace(copy, keypoints=keypoints, confidence=confidence)])) == [
+        (0, 1)
+    ]
+
+
+def test_who_stands_still_is_too_short_or_is_not_there_is_no_copy(speeches):
+    still, short = frozen(speeches[0], 0), copy_of(speeches[0], frames=slice(0, 120))
+    hidden = replace(speeches[0], keypoints=np.full_like(still.keypoints, np.nan), confidence=0 * still.confidence)
+    assert near_duplicates([]) == []
+    assert near_duplicates([*[still] * 2, *[short] * 2, *[hidden] * 2]) == []
+    assert find_near_duplicate([still, short, hidden], [still, short, hidden]) is None
+    assert find_near_duplicate([], speeches) is None
+    assert find_near_duplicate(speeches, []) is None
+
+
+def test_the_first_of_one_side_is_named_with_the_most_alike_of_the_other(speeches):
+    noisy, exact = copy_of(speeches[1], noise_px=2.0), copy_of(speeches[1])
+    found = find_near_duplicate(speeches, [speeches[5], noisy, exact])
+    assert (found.first, found.second) == (1, 2)
+    assert found.correlation == pytest.approx(1, abs=1e-4)
+
+
+def test_what_is_taken_apart_once_answers_like_the_sequences(speeches):
+    known = take_apart(speeches)
+    assert known.stretches.shape == (len(known.owners), 700) == (len(known.starts), 700)
+    np.testing.assert_allclose(np.linalg.norm(known.stretches, axis=1), 1, atol=1e-5)
+    for clip in (copy_of(speeches[4], frames=slice(90, None)), speak(STYLES[0], duration_s=9, seed=50)):
+        assert find_near_duplicate([clip], known) == find_near_duplicate([clip], speeches)
+
+
+def test_real_recordings_are_copies_of_themselves_and_not_of_each_other(shared):
+    paths = sorted(shared("keypoints/balance").glob("103__*_clueGiver_cam01.npz"))[:12]
+    recordings = [read_keypoints(path) for path in paths]
+    assert near_duplicates(recordings) == []
+    copies = [copy_of(one, frames=slice(20, None), fps=25.0) for one in recordings]
+    found = near_duplicates([*recordings, *copies])
+    assert set(pairs_of(found)) == {(i, i + len(paths)) for i in range(len(paths))}
