@@ -15,6 +15,7 @@ from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
 from poseauth.recipes import RECIPES
 from poseauth.shown_text import readable
 
+from .clip_list import check_one_clip
 from .evaluation_page import page
 from .evaluation_report import (
     LADDER_DEFINITION,
@@ -137,7 +138,10 @@ def evaluate(
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
     refuse_missing_device(reader_options["device"])
     reader = open_reader(extractor, **reader_options)
-    clips, unread = _read_clips(reader, [row.path for row in (*enrol_rows, *trial_rows)])
+    rows_of_both = (*enrol_rows, *trial_rows)
+    clips, unread = _read_clips(
+        reader, [row.path for row in rows_of_both], {row.path: row["path"] for row in rows_of_both}
+    )
     reader.close()
     rows, trials = _trials(trial_rows, clips)
     if enrol_table:
@@ -193,20 +197,26 @@ def _check_trial_rows(rows: Iterable[TableRow]) -> None:
             raise click.UsageError(f"lines {before.number} and {row.number} hold one clip against {row['person']}")
 
 
-def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, KeypointSequence], dict[Path, str]]:
-    """Every clip once; and why the others could not be read."""
+def _read_clips(
+    reader: Any, paths: Sequence[Path], names: Mapping[Path, str] | None = None
+) -> tuple[dict[Path, KeypointSequence], dict[Path, str]]:
+    """Every clip once; and why the others could not be read. `names` are the paths as the tables have them."""
     clips, unread = {}, {}
-    for path, result in read_each(reader, list(dict.fromkeys(paths))):
+
+    def lose(path: Path, error: PoseAuthError) -> None:
+        warn(path, error)
+        unread[path] = reason(error, path, path.name)
+
+    for path in dict.fromkeys(paths):
+        try:
+            check_one_clip(path, (names or {}).get(path, ""))
+        except InputError as error:
+            lose(path, error)
+    for path, result in read_each(reader, [path for path in dict.fromkeys(paths) if path not in unread]):
         if isinstance(result, PoseAuthError):
-            warn(path, result)
-            unread[path] = reason(result, path, path.name)
+            lose(path, result)
         else:
             clips[path] = result
-    for path in paths:
-        if path not in clips and path not in unread:
-            error = InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
-            warn(path, error)
-            unread[path] = reason(error, path, path.name)
     return clips, unread
 
 
