@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
+from poseauth.errors import ExtractorError, InputError, PoseAuthError, StorageError, UnknownPersonError, reason
 from poseauth.recipes import RECIPES
-from poseauth.shown_text import readable
+from poseauth.shown_text import names_told, readable
 
 from .clip_list import check_one_clip
 from .evaluation_page import page
@@ -22,6 +22,7 @@ from .evaluation_report import (
     VariedTrial,
     draw,
     ladder_figures,
+    make_room,
     report,
     score_list,
     summary,
@@ -37,7 +38,7 @@ from .reading import SOME_FAILED, read_each, warn
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
     from keypoint_extractors.variants import Rung
-    from person_profiles.scorers import FittedScorer
+    from person_profiles.profile import Profile
     from person_profiles.store import ProfileStore
     from person_profiles.trials import Enrolment, Trial, TrialProgress, TrialScore
     from poseauth.keypoints import KeypointSequence
@@ -46,6 +47,8 @@ ENROL_COLUMNS = ("person", "path", "session")
 TRIAL_COLUMNS = ("person", "path", "label")
 FILLED = ("person", "path")
 _Varied: TypeAlias = "list[tuple[VariedTrial, list[TrialScore]]]"
+_Kept: TypeAlias = "dict[str, tuple[Profile, tuple[KeypointSequence, ...]]]"
+_ANY_PLOT = "det-clips.png"
 LABELS = ("genuine", "impostor", "fake")
 
 
@@ -111,7 +114,13 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each 
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every training and of the intervals."
 )
 @click.option("--resamples", type=click.IntRange(min=1), default=1000, show_default=True, help="For the intervals.")
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option(
+    "--extractor",
+    type=click.Choice(EXTRACTOR_CHOICES),
+    default="auto",
+    show_default=True,
+    help="auto: that of the profiles; with --enrol whichever can run first.",
+)
 @extractor_options
 @home_option
 def evaluate(
@@ -136,7 +145,14 @@ def evaluate(
     _check_trial_rows(trial_rows)
     if closed and not enrol_table:
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
+    _check_outputs([enrol_table, trial_table], [json_path, csv_path, page_path, plots / _ANY_PLOT if plots else None])
     refuse_missing_device(reader_options["device"])
+    kept: _Kept | None = None
+    if enrol_table:
+        _check_enrolled(enrol_rows, trial_rows, enrol_table, trial_table)
+    else:
+        kept = _kept(open_store(home), {row["person"] for row in trial_rows})
+        extractor = _extractor_of(kept) if extractor == "auto" else extractor
     reader = open_reader(extractor, **reader_options)
     rows_of_both = (*enrol_rows, *trial_rows)
     clips, unread = _read_clips(
@@ -144,7 +160,7 @@ def evaluate(
     )
     reader.close()
     rows, trials = _trials(trial_rows, clips)
-    if enrol_table:
+    if kept is None:
         from poseauth.models import choose_device
 
         device = str(choose_device(reader_options["device"]))
@@ -152,7 +168,7 @@ def evaluate(
         sides = _by_enrolling(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
     else:
         mode = "existing profiles"
-        sides = _by_profiles(open_store(home), trials)
+        sides = _by_profiles(kept)
     varied: _Varied = []
     if climbs:
         results, varied = _try_with_variants(sides, trials, lambda: _vary(reader, rows, trials))
@@ -171,16 +187,56 @@ def evaluate(
     if climbs:
         told["ladder"] = _ladder(results, varied, seed=seed, n_resamples=resamples)
         told["definitions"] = {**told["definitions"], "ladder": LADDER_DEFINITION}
+    click.echo(summary(told))  # first: a full disk must not cost the figures
+    writing: list[Callable[[], object]] = []
     if json_path:
-        write_json(json_path, told)
+        writing.append(lambda: write_json(json_path, told))
     if csv_path:
-        write_scores(csv_path, told["scores"])
+        writing.append(lambda: write_scores(csv_path, told["scores"]))
     if plots:
-        draw(results, plots)
+        writing.append(lambda: draw(results, plots))
     if page_path:
-        write_text(page_path, page(told, _plots_of_clips(results)))
-    click.echo(summary(told))
+        writing.append(lambda: write_text(page_path, page(told, _plots_of_clips(results))))
+    _write_all(writing)
     return SOME_FAILED if unread or any(result.reason for result in results) else 0
+
+
+def _check_outputs(tables: Sequence[Path | None], outputs: Sequence[Path | None]) -> None:
+    """Find out before anything is read whether the results can be written, and over no table."""
+    taken = {path.resolve(): path for path in tables if path}
+    for path in outputs:
+        if path is None:
+            continue
+        before = taken.setdefault(path.resolve(), path)
+        if before is not path:
+            raise click.UsageError(f"{path}: results would be written over {before}. Name another file")
+    for path in outputs:
+        if path is not None:
+            make_room(path)
+
+
+def _write_all(writing: Iterable[Callable[[], object]]) -> None:
+    """Write what can be written; raise what stood in the way of the rest."""
+    failed = []
+    for write in writing:
+        try:
+            write()
+        except StorageError as error:
+            failed.append(str(error))
+    if failed:
+        raise StorageError(". ".join(failed))
+
+
+def _check_enrolled(
+    enrol_rows: Sequence[TableRow], trial_rows: Sequence[TableRow], enrol_table: Path, trial_table: Path
+) -> None:
+    enrolled = {row["person"] for row in enrol_rows}
+    unknown = sorted({row["person"] for row in trial_rows} - enrolled)
+    if unknown:
+        raise UnknownPersonError(
+            f"{trial_table} holds clips against {names_told(unknown)}, whom {enrol_table} does not enrol. It enrols "
+            f"{names_told(sorted(enrolled))}"
+        )
 
 
 def _check_trial_rows(rows: Iterable[TableRow]) -> None:
@@ -281,15 +337,23 @@ def _say_training(progress: TrialProgress) -> None:
     click.echo(f"training {progress.n_done + 1} of {progress.n_trainings}: {progress.claimed}{without}", err=True)
 
 
-def _by_profiles(store: ProfileStore, trials: Sequence[Trial]) -> _Sides:
+def _kept(store: ProfileStore, people: Iterable[str]) -> _Kept:
+    """The profiles of the people, in their order, each with the movement it was learnt from."""
+    return {person: (store.load(person), tuple(store.load_movement(person))) for person in sorted(people)}
+
+
+def _extractor_of(kept: _Kept) -> str:
+    """The extractor that all profiles were learnt with, by name; auto where they do not say or do not agree."""
+    known = {profile.extractor.name if profile.extractor else "" for profile, _ in kept.values()}
+    return known.pop() if len(known) == 1 and known <= set(EXTRACTOR_CHOICES) else "auto"
+
+
+def _by_profiles(kept: _Kept) -> _Sides:
     from person_profiles.scorers import ProfileInUse
     from person_profiles.trials import Enrolment, run_on_profiles
 
-    fitted: dict[str, FittedScorer] = {}
-    learnt_from: list[Enrolment] = []
-    for person in sorted({trial.claimed for trial in trials}):
-        fitted[person] = ProfileInUse(store.load(person))
-        learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
+    fitted = {person: ProfileInUse(profile) for person, (profile, _) in kept.items()}
+    learnt_from = [Enrolment(person, "", sequence) for person, (_, movement) in kept.items() for sequence in movement]
     return _Sides(learnt_from, lambda tried: run_on_profiles(fitted, tried, learnt_from=learnt_from))
 
 
