@@ -445,6 +445,44 @@ def test_removing_asks_first(poseauth, home, monkeypatch):
     assert "Ada" in poseauth("profiles", "list", "--home", home)[1]
 
 
+def test_removing_where_nobody_can_be_asked_removes_nothing_and_names_the_way(poseauth, home, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    status, _, err = poseauth("profiles", "remove", "Ada", "--home", home)
+    assert (status, "there is nobody to ask. Add --yes" in err, "Interrupted" in err) == (2, True, False)
+    assert "Ada" in poseauth("profiles", "list", "--home", home)[1]
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert poseauth("profiles", "remove", "Ada", "--home", home)[0] == 130
+
+
+def test_an_export_makes_the_folder_it_is_to_stand_in(poseauth, home, tmp_path):
+    target = tmp_path / "new" / "deep" / "ada.poseauth"
+    assert poseauth("profiles", "export", "Ada", "-o", target, "--home", home)[0] == 0
+    assert target.is_file()
+
+
+@pytest.mark.parametrize("form", ["npz", "openpose"])
+def test_keypoints_are_not_written_over_those_they_were_read_from(poseauth, speeches, tmp_path, form):
+    poseauth("extract", speeches / "short.npz", "-o", tmp_path, "--format", form)
+    (source,) = tmp_path.iterdir()
+    files = [source] if source.is_file() else sorted(source.iterdir())
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    status, _, err = poseauth("extract", source, "-o", tmp_path, "--format", form)
+    assert (status, "would be written over itself. Name another folder" in err) == (3, True)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
+
+
+def test_a_list_on_stdin_is_refused_where_it_is_not_read(poseauth, tmp_path):
+    status, _, err = poseauth("extract", "-", "-o", tmp_path / "out")
+    assert (status, "a list on stdin (-) is for archives" in err) == (2, True)
+
+
 @pytest.mark.parametrize("form", ["npz", "csv", "openpose"])
 def test_extract_writes_what_other_commands_and_tools_take(poseauth, speeches, tmp_path, form):
     status, out, _ = poseauth("extract", speeches / "test-ada.npz", "-o", tmp_path / "out", "--format", form)
