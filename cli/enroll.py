@@ -16,6 +16,7 @@ from poseauth.shown_text import names_told, readable
 
 from .enrolling import LearningOptions, check_name, check_same, learn_and_keep
 from .options import (
+    AUTO_TOLD,
     EXTRACTOR_CHOICES,
     extractor_options,
     follow_options,
@@ -108,7 +109,7 @@ Example:
     metavar="NAME|SHA256",
     help="With --again: take this video out, by its file's name or digest (see poseauth profiles show --json).",
 )
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True, help=AUTO_TOLD)
 @extractor_options
 @follow_options
 @recursive_option

@@ -14,6 +14,7 @@ import click
 from poseauth.errors import ExtractorError, InputError, PoseAuthError, StorageError, UnknownPersonError, reason
 from poseauth.recipes import RECIPES
 from poseauth.shown_text import names_told, readable
+from poseauth.whole_files import make_room
 
 from .clip_list import check_one_clip
 from .evaluation_page import page
@@ -22,7 +23,6 @@ from .evaluation_report import (
     VariedTrial,
     draw,
     ladder_figures,
-    make_room,
     report,
     score_list,
     summary,

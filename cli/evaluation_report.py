@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -173,27 +172,6 @@ def cautions(told: Mapping[str, Any]) -> list[str]:
     if told.get("unlike_verify"):
         sentences.append(f"These are not the ratios that verify prints: {'; '.join(told['unlike_verify'])}.")
     return sentences
-
-
-def make_room(path: Path) -> None:
-    """Make the folder that a file goes into, and find out before hours of work whether it can be written there.
-
-    Raises
-    ------
-    StorageError
-        If it cannot.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-        if path.exists():
-            with path.open("ab"):
-                pass
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StorageError(f"{path} cannot be written: {path.parent} is no folder. Name another place") from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}. Name another place") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,15 @@ from poseauth.shown_text import readable
 
 from .archive_run import ArchiveOptions, archive_options, check_jobs
 from .clip_list import STDIN
-from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
+from .options import (
+    AUTO_TOLD,
+    EXTRACTOR_CHOICES,
+    extractor_options,
+    follow_options,
+    open_reader,
+    recursive_option,
+    whom,
+)
 from .reading import SOME_FAILED, read_each, warn
 
 
@@ -47,7 +55,7 @@ Example:
     show_default=True,
     help="npz: poseauth's own. csv: the method's, 24 columns, every 150 rows a window. openpose: a JSON file a frame.",
 )
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True, help=AUTO_TOLD)
 @extractor_options
 @follow_options
 @archive_options

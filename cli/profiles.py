@@ -100,7 +100,9 @@ Example:
   poseauth profiles export obama -o obama.poseauth --sign newsroom.key --signer "The Newsroom\"""",
 )
 @click.argument("person")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
 @click.option(
     "--sign",
     "key",

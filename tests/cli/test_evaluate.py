@@ -466,7 +466,7 @@ def test_places_that_cannot_be_written_are_refused_before_a_clip_is_read(
     def locked(dir):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("cli.evaluation_report.tempfile.TemporaryFile", locked)
+    monkeypatch.setattr("poseauth.whole_files.tempfile.TemporaryFile", locked)
     status, _, err = poseauth(*arguments, "--json", tmp_path / "x")
     assert (status, "x cannot be written: Permission denied. Name another place" in err) == (1, True)
     assert trials.read_bytes() == before
