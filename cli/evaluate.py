@@ -184,6 +184,10 @@ def evaluate(
     ]
     told["scores"] = score_list([row.cells for row in rows], results, lost)
     told["n"]["not_analysed"] = sum(entry["score"] is None for entry in told["scores"])
+    for entry in told["scores"]:
+        if entry["score"] is None and trial_table.parent / entry["path"] not in unread:  # the unread are named already
+            not_tried = f"{entry['path']}, held against {entry['person']}, not analysed: {entry['reason']}"
+            click.secho(readable(not_tried), fg="yellow", err=True)
     if climbs:
         told["ladder"] = _ladder(results, varied, seed=seed, n_resamples=resamples)
         told["definitions"] = {**told["definitions"], "ladder": LADDER_DEFINITION}

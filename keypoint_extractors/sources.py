@@ -211,6 +211,8 @@ class SourceReader:
             return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
         if not path.is_file():
             raise VideoError(f"{path}: no such file")
+        if not path.stat().st_size:
+            raise VideoError(f"{path}: the file is empty. Copy or download it again")
         sha256 = sha256 or sha256_of(path)
         kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
         if kept:

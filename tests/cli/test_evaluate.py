@@ -375,6 +375,8 @@ def test_clips_that_cannot_be_analysed_are_named_and_leave_the_others(evaluate, 
     assert "no such file" in lost["clips/gone.npz"]["reason"]
     assert "gone.npz" in err
     assert "not analysed: 2" in said
+    assert "clips/short.npz, held against ada, not analysed: " in err
+    assert "clips/gone.npz, held against" not in err  # named when it was to be read
 
 
 def test_a_row_that_names_a_folder_is_told_and_not_lost(tmp_path):

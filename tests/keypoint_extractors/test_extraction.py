@@ -343,6 +343,14 @@ def test_addresses_are_refused_by_name(address):
         find_sources(Path(address))
 
 
+def test_an_empty_video_is_called_empty_and_loads_no_network(tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    reader, opened = reader_with(MeanBrightness())
+    with pytest.raises(VideoError, match=r"clip\.mp4: the file is empty\. Copy or download it again"):
+        reader.read(tmp_path / "clip.mp4")
+    assert opened == []
+
+
 def test_a_damaged_keypoint_file_is_named(tmp_path):
     (tmp_path / "clip.npz").write_bytes(b"PK broken")
     with pytest.raises(KeypointFileError, match=r"clip\.npz"):
