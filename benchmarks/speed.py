@@ -75,18 +75,27 @@ class Bench:
         """Of each piece of work."""
         return 1 if self.quick else 3
 
+    def clips(self, name: str, seconds: float, n: int) -> list[str]:
+        """So many speeches, no two alike: `verify` analyses copies once."""
+        takes = (divmod(number, len(STYLES)) for number in range(n))
+        return [
+            str(self.clip(f"{name}{take}-{speaker}", seconds, speaker=speaker, take=take)) for take, speaker in takes
+        ]
+
     def row(self, work: str, against: str, ratio: float, aim: str, note: str) -> Row:
         """A line for this machine."""
         return Row(work, against, round(ratio, 3), aim, note, self.machine)
 
     def clip(
-        self, name: str, seconds: float, *, fps: float = 30.0, speaker: int = 0, size: tuple[int, int] = (1280, 720)
-    ) -> Path:
-        """A drawn speech."""
+        self, name: str, seconds: float, *, fps: float = 30.0, speaker: int = 0, take: int = 0,
+        size: tuple[int, int] = (1280, 720),
+    ) -> Path:  # fmt: skip
+        """A drawn speech; another `take` is another speech of that speaker."""
         path = self.folder / f"{name}.mp4"
         if not path.exists():
             width, height = size
-            sequence = speak(STYLES[speaker], duration_s=seconds, seed=100 + speaker, width=width, height=height)
+            seed = 100 + speaker + len(STYLES) * take
+            sequence = speak(STYLES[speaker], duration_s=seconds, seed=seed, width=width, height=height)
             render_video(sequence, path, look=LOOKS[speaker], fps=fps)
         return path
 
@@ -327,7 +336,7 @@ def repeated(source: Path, path: Path, n_times: int) -> Path:
 
 def folder(bench: Bench) -> Iterator[Row]:
     """A folder of short clips: all cores against one group of frames at a time."""
-    clips = [str(bench.clip(f"folder{i}", 4.0, speaker=i % len(STYLES))) for i in range(8 if bench.quick else 32)]
+    clips = bench.clips("folder", 4.0, 8 if bench.quick else 32)
     one, all_cores = rates(
         bench,
         lambda: task("extract", videos=clips, extractor="mediapipe", workers=1),
@@ -343,7 +352,7 @@ def folder(bench: Bench) -> Iterator[Row]:
 def clips_at_a_time(bench: Bench) -> Iterator[Row]:
     """`verify` of many clips in one run, one or several at a time, against a command a clip."""
     home = profile_home(bench, by_mediapipe=True)
-    clips = [str(bench.clip(f"many{i}", 8.0, speaker=i % len(STYLES))) for i in range(6 if bench.quick else 32)]
+    clips = bench.clips("many", 8.0, 6 if bench.quick else 32)
     options = ("--person", "speaker", "--home", str(home), "--no-cache")
     cores = usable_cores()
     alone, one, several = (

@@ -286,7 +286,7 @@ class ClipCheck:
 
         source = clip.name or encodable(str(clip.path))
         if not isinstance(read, KeypointSequence):
-            return not_analysed(source, name, reason(read, clip.path, clip.path.name))
+            return not_analysed(source, name, reason(read, clip.path, clip.path.name), problem=type(read))
         tell("windows")
         result = hold_against(
             read,

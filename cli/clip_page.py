@@ -16,6 +16,7 @@ from poseauth.windows import WINDOW_S
 
 from . import clip_why, score_chart
 from .clip_evidence import ClipEvidence, Moment, Quality
+from .next_steps import next_steps
 from .page import NOT_KNOWN, capital, counted, document, listed, section, table, text
 from .score_chart import letters, shown_rows, timecode
 from .telling import is_few
@@ -112,7 +113,7 @@ def page(evidence: ClipEvidence) -> str:
     analysed = result.verdict is not None
     sections = [
         section("meaning", "What this means", _meaning(evidence)),
-        section("next", "What to do next", _next_steps(evidence)),
+        section("next", "What to do next", _next_steps(result)),
         *_went_by(evidence),
         section("sure", "How sure" if analysed else "What there was to see, and the profile", _how_sure(evidence)),
         section("custody", "Chain of custody", _custody(evidence)),
@@ -141,11 +142,17 @@ def _answer(evidence: ClipEvidence) -> str:
         if coverage and coverage.broke_off
         else ""
     )
+    weaker = f"<p>{text(_weaker(result))}</p>\n" if result.asked_for_less else ""
     return (
         f"<h1>{text(evidence.clip.name)}, compared with videos of {text(result.person)}</h1>\n"
         f'<div class="answer {kind}">\n<p class="verdict">{word}</p>\n'
-        f'<p class="lead">{text(capital(said))}.</p>\n{torn}</div>'
+        f'<p class="lead">{text(capital(said))}.</p>\n{weaker}{torn}</div>'
     )
+
+
+def _weaker(result: Verification) -> str:
+    seconds = result.decision.seconds_analysed if result.decision else 0.0
+    return f"A weaker answer: it rests on {seconds:.1f} s of movement, {result.asked_for_less}."
 
 
 def _meaning(evidence: ClipEvidence) -> str:
@@ -169,6 +176,10 @@ def _meaning(evidence: ClipEvidence) -> str:
     )
 
 
+def _next_steps(result: Verification) -> str:
+    return "<ul>" + "".join(f"<li>{text(step)}</li>" for step in next_steps(result)) + "</ul>"
+
+
 def _line_to_copy(evidence: ClipEvidence) -> str:
     result, clip = evidence.result, evidence.clip
     digest = f" (SHA-256 {clip.sha256[:16]}…)" if clip.sha256 else ""
@@ -190,7 +201,8 @@ def _line_to_copy(evidence: ClipEvidence) -> str:
         Verdict.FAKE: f" and found it not consistent with them{strength}. It does not say how the footage was made.",
         Verdict.INCONCLUSIVE: " and could not decide either way.",
     }
-    return f"{head}{found[result.decision.verdict]} {examined}"
+    weaker = f" {_weaker(result)}" if result.asked_for_less else ""
+    return f"{head}{found[result.decision.verdict]}{weaker} {examined}"
 
 
 def _scores(evidence: ClipEvidence) -> str:
@@ -263,29 +275,6 @@ def _figure(evidence: ClipEvidence, letter: str, moment: Moment) -> str:
     return f"<li><figure>{image}<figcaption>{words}</figcaption></figure></li>"
 
 
-def _next_steps(evidence: ClipEvidence) -> str:
-    result = evidence.result
-    steps = [f"Look first whether the pictures show {result.person} at all: faces are not recognised here."]
-    if result.verdict is None or result.verdict is Verdict.INCONCLUSIVE:
-        steps += [
-            "Look for a longer, wider or earlier version of this same footage, in which head, shoulders and elbows are "
-            "in view without cuts, and ask the source for the unedited file.",
-            f"Whoever keeps the profile can add videos of {result.person} of this kind (other days, this camera angle) "
-            "and ask again.",
-        ]
-    if result.verdict is Verdict.FAKE:
-        steps.append(
-            f"Treat it as a lead, never as proof: ask for the unedited file, and whether {result.person} was filmed in "
-            "a way that the enrolled videos do not have (seated, hands full, ill, another camera angle)."
-        )
-    if result.verdict is Verdict.AUTHENTIC:
-        steps.append(
-            "Treat it as a lead, never as proof: check above all the voice and the lips, which a dub exchanges."
-        )
-    steps.append("Check voice, lips, picture, date and place by other means: none of them was examined here.")
-    return "<ul>" + "".join(f"<li>{text(step)}</li>" for step in steps) + "</ul>"
-
-
 def _went_by(evidence: ClipEvidence) -> list[str]:
     """The sections of what the answer went by; folded away, with a warning, where the clip has no likelihood ratio."""
     result = evidence.result
@@ -342,7 +331,7 @@ def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str,
     return [
         ("Likelihood ratio", f"{odds(ratio.log10_lr)}: {in_words(ratio.log10_lr, result.person)}"),
         ("95 % interval", _interval(ratio)),
-        ("As log10", f"{ratio.log10_lr:+.2f} ({ratio.low:+.2f} to {ratio.high:+.2f})"),
+        ("As log10", f"{ratio.log10_lr:+.2f} ({ratio.interval_in_words})"),
         (
             "What this profile can support",
             f"{odds(ratio.lower_bound)} to {odds(ratio.upper_bound)}; nothing is decided below a factor of "
@@ -352,8 +341,11 @@ def _ratio_rows(ratio: LikelihoodRatio, result: Verification) -> list[tuple[str,
 
 
 def _interval(ratio: LikelihoodRatio) -> str:
-    if ratio.low == ratio.high:
-        return "none: all of it lies at the limit of what this profile can support"
+    if ratio.is_at_limit:
+        return (
+            f"none: all of it lies at the limit of what this profile can support, {odds(ratio.lower_bound)} to "
+            f"{odds(ratio.upper_bound)}"
+        )
     return f"{odds(ratio.low)} to {odds(ratio.high)}"
 
 

@@ -32,7 +32,7 @@ def profiles() -> None:
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_profiles(home: Path | None, as_json: bool) -> int:
-    """Name, seconds, videos, date of each; 3 if one of them cannot be used."""
+    """Name, seconds, videos, date of each, and who is weak; 3 if one of them cannot be used."""
     store = open_store(home)
     entries = store.entries()
     status = SOME_FAILED if any(entry.problem for entry in entries) else 0
@@ -43,6 +43,8 @@ def list_profiles(home: Path | None, as_json: bool) -> int:
                 "folder": str(entry.folder),
                 "created": entry.profile.created if entry.profile else None,
                 "seconds_genuine": entry.profile.seconds_genuine if entry.profile else None,
+                "is_weak": entry.profile.is_weak if entry.profile else None,
+                "weaknesses": list(entry.profile.weaknesses) if entry.profile else None,
                 "problem": entry.problem,
             }
             for entry in entries
@@ -59,6 +61,7 @@ def list_profiles(home: Path | None, as_json: bool) -> int:
             click.echo(
                 f"{entry.profile.name}: {entry.profile.seconds_genuine:.0f} s in {n_own} videos, "
                 f"{entry.profile.created[:10]}, {entry.profile.extractor or 'extractor not known'}"
+                + (click.style("; WEAK, every answer is inconclusive", fg="yellow") if entry.profile.is_weak else "")
             )
     return status
 

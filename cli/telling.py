@@ -59,10 +59,15 @@ def _evidence(result: Verification) -> list[str]:
     ratio = result.decision.likelihood if result.decision else None
     if ratio is None:
         return []
+    bounds = f"{ratio.lower_bound:+.2f} to {ratio.upper_bound:+.2f}"
+    how_sure = (
+        f"{ratio.interval_in_words}, {bounds}"
+        if ratio.is_at_limit
+        else f"95 % interval {ratio.interval_in_words}; this profile can support {bounds}"
+    )
     return [
-        f"{_INDENT}log10 likelihood ratio {ratio.log10_lr:+.2f} (95 % interval {ratio.low:+.2f} to {ratio.high:+.2f}; "
-        f"this profile can support {ratio.lower_bound:+.2f} to {ratio.upper_bound:+.2f}; undecided within "
-        f"{ratio.undecided:.2f}): {in_words(ratio.log10_lr, readable(result.person))}",
+        f"{_INDENT}log10 likelihood ratio {ratio.log10_lr:+.2f} ({how_sure}; undecided within {ratio.undecided:.2f}): "
+        f"{in_words(ratio.log10_lr, readable(result.person))}",
     ]
 
 

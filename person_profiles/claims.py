@@ -40,6 +40,7 @@ def hold_against(
             source.source_name,
             name,
             reason(error, source.source_name),
+            problem=type(error),
             provenance=source,
             n_windows_still=still,
             n_windows_repeated=repeated,
@@ -72,7 +73,8 @@ def verify_each(
         try:
             sequence = read(path)
         except (InputError, ExtractorError) as error:
-            yield not_analysed(str(path), person.profile.name, reason(error, path, path.name))
+            why = reason(error, path, path.name)
+            yield not_analysed(str(path), person.profile.name, why, problem=type(error))
             continue
         result = hold_against(sequence, person, limits=limits, any_extractor=any_extractor, others=others)
         yield replace(result, source=str(path))

@@ -99,7 +99,8 @@ class SelfTest:
     auc, eer, cllr : Estimate
         Of clips, with 95 % intervals by video; `cllr`, in bits, of ratios fitted without the clip's own video.
     n_genuine_against, n_other_for, n_undecided : int
-        Clips whose ratio misled beyond the undecided band, either way, and clips within the band.
+        Clips whose ratio misled beyond the undecided band, either way, and clips within the band; ratio, bounds and
+        band are fitted without the clip's own video.
     hardest_other, hardest_auc, hardest_auc_low :
         The other person who is told worst, the AUC against them, and what it is at least (one-sided 95 %).
     evidence_curve : tuple of EvidencePoint

@@ -16,7 +16,7 @@ import numpy as np
 from person_profiles.learning import Clip, groups_of, learn
 from person_profiles.profile import Calibrated, EvidencePoint, SelfTest
 from poseauth.arrays import BoolArray, Float64Array
-from poseauth.calibration import MIN_VIDEOS, Calibration, ScoreLine, fit_calibration, fit_line
+from poseauth.calibration import MIN_VIDEOS, Calibration, ScoreLine, fit_calibration, fit_line, judge_each_unseen
 from poseauth.metrics import Estimate, bootstrap_interval, cllr, equal_error_rate, roc_auc
 from poseauth.recipes import Recipe
 from poseauth.scoring import scores_in_mirror
@@ -32,7 +32,7 @@ CURVE_TOLERANCE = 0.05
 MIN_AUC = 0.75
 """Below this over all strangers, a person is not told from others."""
 MIN_AUC_OF_ONE = 0.65
-"""Below this against one of the others, that one is not told from the person: the videos may show the same. So is one
+"""Below this against one of the others, that one is not told from the person: the videos may show the same. Nor is one
 against whom so few videos leave chance, an AUC of 0.5, within reach."""
 _ONE_SIDED_95 = 1.645
 
@@ -95,7 +95,7 @@ def hold_self_test(
         return Tested(None, None, (missing,))
     pieces = _held_out_pieces(own, others, recipe, rng=rng, seed=seed, device=device, on_epoch=on_epoch)
     calibrated = _calibrate(pieces, rng)
-    self_test = _figures(pieces, calibrated, recipe.training.stride_frames / FPS, rng)
+    self_test = _figures(pieces, recipe.training.stride_frames / FPS, rng)
     return Tested(self_test, calibrated, _weaknesses(self_test, calibrated.clips))
 
 
@@ -178,10 +178,10 @@ def _window_line(pieces: Sequence[_Piece]) -> ScoreLine:
     return fit_line(scores, is_genuine, [np.flatnonzero(videos == video) for video in dict.fromkeys(videos.tolist())])
 
 
-def _figures(pieces: Sequence[_Piece], calibrated: Calibrated, stride_s: float, rng: np.random.Generator) -> SelfTest:
+def _figures(pieces: Sequence[_Piece], stride_s: float, rng: np.random.Generator) -> SelfTest:
     is_genuine, videos = _sides(pieces), [piece.video for piece in pieces]
     scores = np.array([piece.scores.mean() for piece in pieces])
-    ratios = _cross_fitted(scores, is_genuine, videos, calibrated.clips)
+    ratios, bands = judge_each_unseen(scores, is_genuine, videos)
     seed = int(rng.integers(2**31))
 
     def estimate(figure: Callable[[Float64Array, Float64Array], float], values: Float64Array) -> Estimate:
@@ -199,9 +199,8 @@ def _figures(pieces: Sequence[_Piece], calibrated: Calibrated, stride_s: float, 
     n_of = {
         who: len({piece.video for piece in pieces if piece.group == who and not piece.is_genuine}) for who in against
     }
-    lowest = {who: auc - _ONE_SIDED_95 * _spread_of_auc(auc, n_own, n_of[who]) for who, auc in against.items()}
+    lowest = {who: _least_auc(auc, n_own, n_of[who]) for who, auc in against.items()}
     hardest = min(lowest, key=lambda who: (lowest[who], against[who]))
-    band = calibrated.clips.undecided
     curve = _evidence_curve(pieces, stride_s)
     return SelfTest(
         n_genuine_videos=len({piece.video for piece in pieces if piece.is_genuine}),
@@ -212,9 +211,9 @@ def _figures(pieces: Sequence[_Piece], calibrated: Calibrated, stride_s: float, 
         auc=estimate(roc_auc, scores),
         eer=estimate(equal_error_rate, scores),
         cllr=estimate(cllr, ratios),
-        n_genuine_against=int((ratios[is_genuine] < -band).sum()),
-        n_other_for=int((ratios[~is_genuine] > band).sum()),
-        n_undecided=int((np.abs(ratios) <= band).sum()),
+        n_genuine_against=int((ratios < -bands)[is_genuine].sum()),
+        n_other_for=int((ratios > bands)[~is_genuine].sum()),
+        n_undecided=int((np.abs(ratios) <= bands).sum()),
         hardest_other=hardest,
         hardest_auc=against[hardest],
         hardest_auc_low=lowest[hardest],
@@ -223,24 +222,16 @@ def _figures(pieces: Sequence[_Piece], calibrated: Calibrated, stride_s: float, 
     )
 
 
-def _spread_of_auc(auc: float, n_genuine: int, n_other: int) -> float:
-    """Standard error of an AUC from so many independent videos (Hanley and McNeil, Radiology 143, 1982)."""
+def _least_auc(auc: float, n_genuine: int, n_other: int) -> float:
+    """What an AUC from so many independent videos is at least (one-sided 95 %), with half a pair told wrongly.
+
+    The standard error (Hanley and McNeil, Radiology 143, 1982) of an AUC of 1 is 0, from however few videos.
+    """
+    half_a_pair = 0.5 / (n_genuine * n_other)
+    auc = min(max(auc, half_a_pair), 1 - half_a_pair)
     first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (n_genuine - 1) * (first - auc**2) + (n_other - 1) * (second - auc**2)
-    return float(np.sqrt(max(variance, 0.0) / (n_genuine * n_other)))
-
-
-def _cross_fitted(
-    scores: Float64Array, is_genuine: BoolArray, videos: Sequence[str], calibration: Calibration
-) -> Float64Array:
-    """Log10 likelihood ratios, each by a line fitted without the clip's own video; bounded as the calibration is."""
-    known = np.array(videos)
-    ratios = np.zeros(len(scores))
-    for video in dict.fromkeys(videos):
-        rest = [np.flatnonzero(known == other) for other in dict.fromkeys(videos) if other != video]
-        line = fit_line(scores, is_genuine, rest)
-        ratios[known == video] = line(scores[known == video]) / np.log(10.0)
-    return np.clip(ratios, calibration.lower_bound, calibration.upper_bound)
+    return float(auc - _ONE_SIDED_95 * np.sqrt(max(variance, 0.0) / (n_genuine * n_other)))
 
 
 def _evidence_curve(pieces: Sequence[_Piece], stride_s: float) -> tuple[EvidencePoint, ...]:
@@ -284,11 +275,15 @@ def _weaknesses(test: SelfTest, calibration: Calibration) -> tuple[str, ...]:
             "and an interval above 0.5 are needed. Give more video, of more days and settings, and more impostors"
         )
     if test.hardest_auc < MIN_AUC_OF_ONE or test.hardest_auc_low <= 0.5:
+        same = "take them out of the others (who is enrolled, with --same-as)"
+        advice = (
+            f"do those videos show the same person? If so, {same}; if not, give more of both"
+            if test.hardest_auc < MIN_AUC_OF_ONE
+            else f"so few videos prove nothing. Give more of either; if they show the same person, {same}"
+        )
         found.append(
             f"the person cannot be told from {test.hardest_other} (AUC {test.hardest_auc:.2f}, at least "
-            f"{test.hardest_auc_low:.2f}; {MIN_AUC_OF_ONE:g}, and more than 0.5 for sure, are needed): do those videos "
-            "show the same person? If so, take them out of the others (who is enrolled, with --same-as); if not, give "
-            "more of both"
+            f"{test.hardest_auc_low:.2f}; {MIN_AUC_OF_ONE:g}, and more than 0.5 for sure, are needed): {advice}"
         )
     if not found and max(calibration.upper_bound, -calibration.lower_bound) <= calibration.undecided:
         found.append(

@@ -188,7 +188,8 @@ def verify(
     if not any_extractor:
         check_extractor(sequence, profile, or_else="enrol again, or accept the doubt with --any-extractor")
     clip = score_clip(sequence, profile, scorer)
-    limits, usual = limits or usual_limits(profile), usual_limits(profile).min_seconds
+    usual = usual_limits(profile)
+    limits = limits or usual
     decision = decide(
         clip.votes,
         clip.windows,
@@ -202,8 +203,9 @@ def verify(
     decision = _unless_learnt_from(sequence, profile, decision)
     decision = _unless_looped(clip.evidence, decision, limits)
     caveats = [*caveats_of(source), *profile.notes, *_left_out(clip.evidence, decision)]
-    if limits.min_seconds <= decision.seconds_analysed < usual:
-        caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s were let pass, {usual:g} s are usual")
+    asked_for_less = _asked_for_less(decision.seconds_analysed, limits, usual)
+    if asked_for_less:
+        caveats.append(f"a weaker answer: {decision.seconds_analysed:.1f} s, {asked_for_less}")
     fits = _who_fits_better(sequence, clip, profile, others)
     if fits:
         caveats.append(fits)
@@ -222,6 +224,7 @@ def verify(
         n_windows_repeated=clip.evidence.n_repeated,
         reasons=decision.reasons,
         caveats=tuple(caveats),
+        asked_for_less=asked_for_less,
         track_record=_track_record(profile),
     )
 
@@ -248,6 +251,14 @@ def check_extractor(sequence: KeypointSequence, profile: Profile, *, or_else: st
             f"profile of {profile.name} from {profile.extractor or 'an unknown one'}. Two estimators do not place a "
             f"wrist alike: extract the clip with the profile's, {or_else}"
         )
+
+
+def _asked_for_less(seconds: float, limits: EvidenceLimits, usual: EvidenceLimits) -> str:
+    """That the user let less video do than is usual, where the clip has less than that; else ""."""
+    if limits.min_seconds >= usual.min_seconds or seconds >= usual.min_seconds:
+        return ""
+    whose = "the tool's least" if usual == EvidenceLimits() else "the least by this profile's self-test"
+    return f"asked for with --min-seconds {limits.min_seconds:g}; {usual.min_seconds:g} s is {whose}"
 
 
 def _seen_otherwise(clip: ScoredClip, profile: Profile) -> tuple[str, ...]:
@@ -283,7 +294,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
     name = profile.name
     seen = (
         f"possibly mirrored: with left and right exchanged the clip would fit {name} (log10 likelihood ratio "
-        f"{turned.log10_lr:+.2f}, {turned.low:+.2f} to {turned.high:+.2f}). Look whether writing, partings and buttons "
+        f"{turned.log10_lr:+.2f}, {turned.interval_in_words}). Look whether writing, partings and buttons "
         "in the picture are the right way round: if they are, it is somebody who moves like that"
     )
     if decision.verdict is Verdict.INCONCLUSIVE:  # what makes it that comes first

@@ -7,7 +7,7 @@ learnt from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ MIN_UNDECIDED = float(np.log10(2.0))
 """A ratio of less than 2 to 1 decides nothing, whatever the held-out clips say."""
 MAX_WRONG = 0.05
 """Share of held-out videos, of either side, that may be misled beyond the undecided band."""
+BOUND_STEP = 0.01
+"""Log10, to which the bounds are known."""
 _NEWTON_STEPS = 100
 _LONGEST_STEP = 2.0
 """Of Newton's method on a standardised score, which overshoots from afar."""
@@ -73,6 +75,24 @@ class LikelihoodRatio:
     def speaks_against(self) -> bool:
         """Whether it speaks against the person likewise."""
         return self.log10_lr < -self.undecided and self.high < 0
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether all of the interval lies at one of the bounds.
+
+        Then its width says that the videos are too few to support more, and nothing of how sure the value is.
+        """
+        ends = (self.low, self.high)
+        return any(
+            all(abs(end - bound) < BOUND_STEP / 2 for end in ends) for bound in (self.lower_bound, self.upper_bound)
+        )
+
+    @property
+    def interval_in_words(self) -> str:
+        """The interval, log10, or what is to be said in its place."""
+        if self.is_at_limit:
+            return "at the limit of what this profile can support"
+        return f"{self.low:+.2f} to {self.high:+.2f}"
 
 
 @dataclass(frozen=True)
@@ -141,26 +161,56 @@ def fit_calibration(
     ValueError
         If either side has fewer than `MIN_VIDEOS` videos, a video is on both, or a score is not finite.
     """
-    if not np.isfinite(scores).all():
-        raise ValueError("a score is not finite")
-    rows = _rows_by_video(videos)
-    if any(len(set(is_genuine[some].tolist())) > 1 for some in rows):
-        raise ValueError("a video is given as genuine and as not")
-    # The order of files must not matter: resamples are drawn by number.
-    rows = sorted(rows, key=lambda some: sorted(scores[some].tolist()))
+    rows = _rows_by_video(scores, is_genuine, videos)
     genuine = [some for some in rows if is_genuine[some[0]]]
     others = [some for some in rows if not is_genuine[some[0]]]
-    if min(len(genuine), len(others)) < MIN_VIDEOS:
-        raise ValueError(f"{len(genuine)} genuine and {len(others)} other videos; {MIN_VIDEOS} of each are needed")
-    line = fit_line(scores, is_genuine, rows)
     resampled = []
     for _ in range(N_RESAMPLES):
         drawn = [side[i] for side in (genuine, others) for i in rng.integers(len(side), size=len(side))]
         resampled.append(fit_line(scores, is_genuine, drawn))
-    of_video = np.array([float(line(scores[some]).mean()) / np.log(10.0) for some in (*genuine, *others)])
-    is_person = np.arange(len(of_video)) < len(genuine)
+    return replace(_fit_once(scores, is_genuine, rows), resampled=tuple(resampled))
+
+
+def judge_each_unseen(
+    scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]
+) -> tuple[Float64Array, Float64Array]:
+    """Every clip by what the other videos give: line, bounds and undecided band are fitted without its own.
+
+    By a calibration that has seen it, a clip is hardly ever misled: the band is made wide enough for it.
+
+    Parameters
+    ----------
+    scores, is_genuine, videos :
+        As in `fit_calibration`.
+
+    Returns
+    -------
+    log10_lr : np.ndarray [shape=(R,)], float64
+        Above 0 = speaks for the person; bounded.
+    undecided : np.ndarray [shape=(R,)], float64
+        Ratios nearer to 0 than this decide nothing, by the same videos; log10.
+
+    Raises
+    ------
+    ValueError
+        As `fit_calibration`.
+    """
+    rows = _rows_by_video(scores, is_genuine, videos)
+    ratios, undecided = np.zeros(len(scores)), np.zeros(len(scores))
+    for left_out, own in enumerate(rows):
+        rest = _fit_once(scores, is_genuine, [*rows[:left_out], *rows[left_out + 1 :]])
+        ratios[own], undecided[own] = rest.log10_lr(scores[own]), rest.undecided
+    return ratios, undecided
+
+
+def _fit_once(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> Calibration:  # type: ignore[type-arg]
+    """Line, bounds and band of videos by their rows, without the resamples."""
+    line = fit_line(scores, is_genuine, rows)
+    of_video = np.array([float(line(scores[some]).mean()) / np.log(10.0) for some in rows])
+    is_person = np.array([is_genuine[some[0]] for some in rows], dtype=bool)
     lower, upper = empirical_bounds(of_video, is_person)
-    return Calibration(line, tuple(resampled), lower, upper, _undecided(of_video, is_person), len(genuine), len(others))
+    n_genuine = int(is_person.sum())
+    return Calibration(line, (), lower, upper, _undecided(of_video, is_person), n_genuine, len(rows) - n_genuine)
 
 
 def fit_line(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> ScoreLine:  # type: ignore[type-arg]
@@ -225,10 +275,9 @@ def empirical_bounds(log10_lr: Float64Array, is_genuine: BoolArray) -> tuple[flo
         Lower bound, at most 0, and upper bound, at least 0; log10.
     """
     genuine, others = log10_lr[is_genuine], log10_lr[~is_genuine]
-    step = 0.01
-    first = min(0, int(max(log10_lr.min(), -np.log10(len(genuine) + 1)) // step))
-    last = max(0, int(min(log10_lr.max(), np.log10(len(others) + 1)) // step) + 1)
-    thresholds = np.linspace(first * step, last * step, last - first + 1)
+    first = min(0, int(max(log10_lr.min(), -np.log10(len(genuine) + 1)) // BOUND_STEP))
+    last = max(0, int(min(log10_lr.max(), np.log10(len(others) + 1)) // BOUND_STEP) + 1)
+    thresholds = np.linspace(first * BOUND_STEP, last * BOUND_STEP, last - first + 1)
     theta = 10.0**thresholds
     rejected = ((genuine[:, None] <= thresholds).sum(axis=0) + 1) / (len(genuine) + 1)
     accepted = ((others[:, None] > thresholds).sum(axis=0) + 1) / (len(others) + 1)
@@ -236,8 +285,8 @@ def empirical_bounds(log10_lr: Float64Array, is_genuine: BoolArray) -> tuple[flo
     neutral = np.where(theta < 1, theta, 1.0)
     worse = neutral / (rejected + theta * accepted) < 1
     left, right = thresholds[(thresholds <= 0) & worse], thresholds[(thresholds >= 0) & worse]
-    lower = float(np.max(left + step, initial=float(thresholds.min())))
-    upper = float(np.min(right - step, initial=float(thresholds.max())))
+    lower = float(np.max(left + BOUND_STEP, initial=float(thresholds.min())))
+    upper = float(np.min(right - BOUND_STEP, initial=float(thresholds.max())))
     return min(lower, 0.0), max(upper, 0.0)
 
 
@@ -249,8 +298,18 @@ def _undecided(log10_lr: Float64Array, is_genuine: BoolArray) -> float:
     return max(MIN_UNDECIDED, *widths)
 
 
-def _rows_by_video(videos: Sequence[object]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _rows_by_video(scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]) -> list[np.ndarray]:  # type: ignore[type-arg]
+    """The rows of each video, in an order that does not depend on that of the files: resamples are drawn by number."""
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is not finite")
     members: dict[object, list[int]] = {}
     for row, video in enumerate(videos):
         members.setdefault(video, []).append(row)
-    return [np.array(some) for some in members.values()]
+    rows = [np.array(some) for some in members.values()]
+    if any(len(set(is_genuine[some].tolist())) > 1 for some in rows):
+        raise ValueError("a video is given as genuine and as not")
+    n_genuine = sum(bool(is_genuine[some[0]]) for some in rows)
+    n_other = len(rows) - n_genuine
+    if min(n_genuine, n_other) < MIN_VIDEOS:
+        raise ValueError(f"{n_genuine} genuine and {n_other} other videos; {MIN_VIDEOS} of each are needed")
+    return sorted(rows, key=lambda some: sorted(scores[some].tolist()))

@@ -125,7 +125,7 @@ def decide(
     if seconds < limits.min_seconds:
         doubts.append(
             f"only {seconds:.1f} s show enough of the upper body in one uncut piece; {limits.min_seconds:g} s are "
-            f"needed. Try a longer clip, or --min-seconds {np.floor(seconds):g} for a weaker answer"
+            "needed. Give a longer clip"
         )
     tied = abs(share - 0.5) <= limits.tie_margin + _ROUNDING
     if tied:
@@ -147,7 +147,7 @@ def decide(
 
 
 def _disagreement(vote: str, likelihood: LikelihoodRatio) -> str:
-    told = f"the log10 likelihood ratio is {likelihood.log10_lr:+.2f} ({likelihood.low:+.2f} to {likelihood.high:+.2f})"
+    told = f"the log10 likelihood ratio is {likelihood.log10_lr:+.2f} ({likelihood.interval_in_words})"
     if likelihood.speaks_for or likelihood.speaks_against:
         return f"vote and likelihood ratio disagree: {vote}, and {told}"
     return (

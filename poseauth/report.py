@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from poseauth.arrays import Float64Array
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import Decision, Verdict
+from poseauth.errors import PoseAuthError
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.keypoints import Provenance
 from poseauth.windows import WINDOW_S
@@ -83,6 +84,10 @@ class Verification:
         Why the answer is what it is.
     caveats : tuple of str
         What weakens it: files that broke off, a profile that has met no real impostor.
+    asked_for_less : str
+        By what less video was to do than is usual, and what is usual; "" where the answer does not rest on less.
+    problem : type of PoseAuthError or None
+        What kind of error stood in the way where the clip was not analysed; None where nobody knows.
     track_record : str
         How often the profile was wrong on held-out clips; "" where nobody knows.
     person_is : "claimed" or "closest"
@@ -101,6 +106,8 @@ class Verification:
     n_windows_repeated: int = 0
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
+    asked_for_less: str = ""
+    problem: type[PoseAuthError] | None = None
     track_record: str = ""
     person_is: PersonIs = "claimed"
 
@@ -115,6 +122,7 @@ def not_analysed(
     person: str,
     reason: str,
     *,
+    problem: type[PoseAuthError] | None = None,
     provenance: Provenance | None = None,
     n_windows_rejected: int = 0,
     n_windows_still: int = 0,
@@ -131,6 +139,7 @@ def not_analysed(
         n_windows_repeated=n_windows_repeated,
         reasons=(reason,),
         caveats=caveats_of(provenance),
+        problem=problem,
     )
 
 
@@ -193,6 +202,7 @@ def _likelihood_as_dict(ratio: LikelihoodRatio, person: str) -> dict[str, Any]:
     return {
         "log10_lr_above_0_speaks_for_person": round(ratio.log10_lr, 4),
         "interval_95": [round(ratio.low, 4), round(ratio.high, 4)],
+        "interval_is_at_bound": ratio.is_at_limit,
         "bounds": [round(ratio.lower_bound, 4), round(ratio.upper_bound, 4)],
         "undecided_band": [round(-ratio.undecided, 4), round(ratio.undecided, 4)],
         "propositions": [text.format(person=person) for text in PROPOSITIONS],

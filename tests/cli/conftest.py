@@ -58,6 +58,17 @@ def speeches(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def others_twice(speeches, tmp_path_factory):
+    """Two speeches of each of the others, a folder a person: against one of each, three videos prove nothing."""
+    folder = tmp_path_factory.mktemp("others-twice")
+    for style, name, seed in ((1, "bob", 31), (2, "cleo", 32), (3, "dan", 33)):
+        (folder / name).mkdir()
+        shutil.copy(speeches / f"others/{name}.npz", folder / name)
+        write_keypoints(speak(STYLES[style], duration_s=12, seed=seed), folder / name / "second.npz")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def enrolled_home(speeches, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     patch = pytest.MonkeyPatch()

@@ -76,7 +76,7 @@ def seen(reader, tmp_path_factory):
 @pytest.fixture(scope="module")
 def ada(seen):
     """A profile that is not weak, learnt from videos."""
-    own = [seen(pictures(speech(ADA, seed, 9), ADA)) for seed in (1, 2, 3)]
+    own = [seen(pictures(speech(ADA, seed, 9), ADA)) for seed in (1, 2, 3, 4)]
     others = [Negative(seen(pictures(speech(who, 10 + who, 9), who)), f"impostor: {who}", "impostor") for who in OTHERS]
     return enrol("Ada", own, others, recipe=RECIPE, seed=0)
 

@@ -21,6 +21,17 @@ from person_profiles.signature import SignatureStatus
 from poseauth.calibration import LikelihoodRatio
 from poseauth.comparison import MOST_TOLD, Compared, Comparison
 from poseauth.decision import Decision, Verdict
+from poseauth.errors import (
+    AmbiguousPersonError,
+    ExtractorMismatchError,
+    InputError,
+    KeypointFileError,
+    NobodyError,
+    NoEvidenceError,
+    TooShortError,
+    VideoError,
+    WeightsNotFoundError,
+)
 from poseauth.explanation import Explanation, Part, Relation
 from poseauth.keypoint_files import read_keypoints, write_keypoints
 from poseauth.keypoints import NECK, R_WRIST, Coverage, ExtractorFingerprint, Provenance, keypoint_sequence
@@ -344,6 +355,52 @@ def test_a_clip_that_was_not_analysed_has_a_page_with_its_reason_and_custody(evi
     assert shown.facts("What was looked at")["SHA-256 of the clip"] == "ef" * 32
 
 
+@pytest.mark.parametrize(
+    ("problem", "step", "shows_somebody"),
+    [
+        (VideoError, "whether it plays in a video player", False),
+        (KeypointFileError, "in place of the keypoints, or have them extracted from it anew", False),
+        (ExtractorMismatchError, "extracted from it by the profile's extractor", False),
+        (WeightsNotFoundError, "It is not the clip that stood in the way", False),
+        (InputError, "Mend what the reason names", False),
+        (None, "If it fails again, nothing is known of the clip", False),
+        (AmbiguousPersonError, "Find out which of the people in view is said to be Ada", True),
+        (NobodyError, "whether head, shoulders and elbows of Ada are in view", True),
+        (TooShortError, "Look for a longer version of this same footage in which Ada is in view without cuts", True),
+        (NoEvidenceError, "without movement of its own this clip shows nothing to go by", True),
+    ],
+)  # fmt: skip
+def test_what_to_do_next_is_by_what_stood_in_the_way(evidence, problem, step, shows_somebody):
+    result = not_analysed("clip.mp4", PERSON, "no answer", problem=problem)
+    nothing = {"moments": (), "explanation": None, "comparison": None, "quality": None, "undecided": None, "shots": ()}
+    said = Page(page(evidence(result=result, **nothing))).said
+    steps = said.split("What to do next")[1].split("What there was to see, and the profile")[0]
+    assert step in steps
+    assert ("longer" in steps) is (problem is TooShortError)
+    assert ("faces are not recognised here" in steps) is shows_somebody
+    assert "add videos of Ada" not in steps
+    assert "Check voice, lips, picture, date and place by other means" in steps
+
+
+def test_an_answer_by_less_than_is_usual_says_so_at_its_head_and_in_the_line_to_copy(evidence):
+    asked = "asked for with --min-seconds 4; 10 s is the tool's least"
+    said = f"A weaker answer: it rests on 7.0 s of movement, {asked}."
+    shown = Page(page(evidence(result=verification(asked_for_less=asked)))).said
+    assert said in shown.split("What this means")[0]
+    copied = shown.split("To copy into an article")[1].split("What to do next")[0]
+    assert said in copied
+    assert "weaker answer" not in Page(page(evidence())).said
+
+
+def test_an_interval_at_the_limit_of_the_profile_is_told_in_words(evidence):
+    result = verification()
+    at_limit = replace(result.decision, likelihood=LikelihoodRatio(-2.0, -2.0, -1.999, -2.0, 1.0, 0.3))
+    sure = Page(page(evidence(result=replace(result, decision=at_limit)))).facts("The evidence")
+    limit = "at the limit of what this profile can support"
+    assert sure["95 % interval"] == f"none: all of it lies {limit}, 100 to 1 against to 10.0 to 1 for"
+    assert sure["As log10"] == f"-2.00 ({limit})"
+
+
 def test_a_profile_that_was_never_tested_is_said_to_be_so(evidence, profile):
     shown = Page(page(evidence(profile=replace(profile, self_test=None, weaknesses=("untested",)))))
     assert shown.facts("The evidence")["Its own test"] == "none: nobody knows how often it errs"
@@ -554,7 +611,12 @@ def test_a_folder_holds_a_page_a_clip_and_none_of_two_of_one_name_is_lost(poseau
     assert plain["short.npz"]["quality"]["duration_s"] == pytest.approx(4.0, abs=0.1)
     assert plain["note.mp4"]["custody"]["clip"]["bytes"] == len("no video")
     assert plain["gone.mp4"]["custody"]["clip"]["sha256"] is None
-    assert "5 s are needed" in Page((pages / "short.npz.html").read_text()).said
+    said = {name: Page((pages / f"{name}.html").read_text()).said for name in names[2:]}
+    assert "5 s are needed" in said["short.npz"]
+    assert "Look for a longer version" in said["short.npz"]
+    for name in ("note.mp4", "gone.mp4"):
+        assert "plays in a video player" in said[name]
+        assert "longer" not in said[name]
     assert err.count("page of") == 5
 
 

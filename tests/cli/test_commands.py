@@ -155,19 +155,29 @@ def own_videos(home):
 
 
 @pytest.mark.parametrize("by", ["name", "digest"])
-def test_a_video_can_be_taken_out_and_the_person_learnt_again(poseauth, speeches, home, by):
+def test_a_video_can_be_taken_out_and_the_person_learnt_again(poseauth, others_twice, home, by):
     before = own_videos(home)
     assert len(before) == 4
     name = sorted(before)[0]
     status, out, err = poseauth(
         "enroll", "--person", "Ada", "--again", "--without", name if by == "name" else before[name][:12],
-        "--impostor", speeches / "others", "--home", home,
+        "--impostor", others_twice, "--home", home,
     )  # fmt: skip
     assert status == 0, err
     assert f"taken out: {name}" in out
     assert own_videos(home) == {other: digest for other, digest in before.items() if other != name}
     videos = ProfileStore(home).load("Ada").videos
     assert sorted(video.source_name for video in videos if video.role == "genuine") == sorted(before)[1:]
+
+
+def test_three_videos_against_one_of_each_other_are_too_few_and_it_is_said(poseauth, speeches, home):
+    name = min(own_videos(home))
+    status, _, err = poseauth(
+        "enroll", "--person", "Ada", "--again", "--without", name, "--impostor", speeches / "others", "--home", home
+    )
+    assert status == 1
+    assert "(AUC 1.00, at least 0.43; 0.65, and more than 0.5 for sure, are needed): so few videos prove noth" in err
+    assert len(own_videos(home)) == 4
 
 
 def test_what_is_no_evidence_is_named_and_not_learnt_again_from_what_is_kept(poseauth, speeches, tmp_path):
@@ -250,6 +260,12 @@ def test_without_others_nobody_is_enrolled_but_as_weak_on_request(poseauth, spee
     assert err.index("will be refused: no other people are named") < err.index("four.npz")
     status, out, _ = poseauth(*arguments, "--allow-weak")
     assert (status, "WEAK: it is untested" in out, "has met no real impostor" in out) == (0, True, True)
+    listed = poseauth("profiles", "list", *arguments[-2:])[1]
+    assert listed.startswith("Ada: 40 s in 4 videos, ")
+    assert listed.endswith("; WEAK, every answer is inconclusive\n")
+    (row,) = json.loads(poseauth("profiles", "list", "--json", *arguments[-2:])[1])
+    assert (row["is_weak"], row["weaknesses"][0].split(":")[0]) == (True, "it is untested")
+    assert "WEAK: it is untested" in poseauth("profiles", "show", "Ada", *arguments[-2:])[1]
     _, out, _ = poseauth("verify", speeches / "test-ada.npz", "--person", "Ada", "--home", tmp_path / "home")
     assert "INCONCLUSIVE" in out
     assert "because the profile is weak: it is untested" in out
@@ -425,7 +441,8 @@ def test_too_little_video_enrols_nobody(poseauth, speeches, tmp_path):
 
 
 def test_profiles_are_listed_shown_exported_imported_and_removed(poseauth, home, tmp_path):
-    assert "Ada: 40 s in 4 videos" in poseauth("profiles", "list", "--home", home)[1]
+    listed = poseauth("profiles", "list", "--home", home)[1]
+    assert ("Ada: 40 s in 4 videos" in listed, "WEAK" in listed) == (True, False)
     assert "no picture, no sound" in poseauth("profiles", "show", "Ada", "--home", home)[1]
     archive = tmp_path / "ada.poseauth"
     assert poseauth("profiles", "export", "Ada", "-o", archive, "--home", home)[0] == 0
@@ -433,7 +450,8 @@ def test_profiles_are_listed_shown_exported_imported_and_removed(poseauth, home,
     assert poseauth("profiles", "remove", "Ada", "--yes", "--home", home)[0] == 0
     assert poseauth("profiles", "list", "--home", home)[1] == ""
     assert poseauth("profiles", "import", archive, "--home", home)[0] == 0
-    assert [row["name"] for row in json.loads(poseauth("profiles", "list", "--json", "--home", home)[1])] == ["Ada"]
+    (row,) = json.loads(poseauth("profiles", "list", "--json", "--home", home)[1])
+    assert (row["name"], row["is_weak"], row["weaknesses"]) == ("Ada", False, [])
 
 
 def test_removing_asks_first(poseauth, home, monkeypatch):
@@ -565,7 +583,13 @@ def test_a_weaker_answer_says_so(poseauth, speeches, home, tmp_path):
     write_keypoints(speak(STYLES[0], duration_s=7, seed=8), tmp_path / "seven.npz")
     (result,) = json.loads(poseauth("verify", tmp_path / "seven.npz", *arguments[2:], "--min-seconds", "5")[1])
     assert result["verdict"] == "authentic"
-    assert any("a weaker answer: 7.0 s" in note for note in result["caveats"])
+    told = "a weaker answer: 7.0 s, asked for with --min-seconds 5; 10 s is the tool's least"
+    assert told in result["caveats"]
+    page = tmp_path / "seven.html"
+    arguments = ("verify", tmp_path / "seven.npz", *arguments[2:-1], "--min-seconds", "5", "--report", page)
+    assert f"note: {told}" in poseauth(*arguments)[1]
+    copied = page.read_text().split('<p class="copy">')[1].split("</p>")[0]
+    assert "it rests on 7.0 s of movement, asked for with --min-seconds 5; 10 s is the tool&#x27;s least." in copied
 
 
 def test_track_and_box_are_refused_for_keypoint_files(poseauth, speeches, home):

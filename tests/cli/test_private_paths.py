@@ -17,11 +17,11 @@ USER = "user-joe-91c2"
 
 
 @pytest.fixture
-def desk(speeches, tmp_path, monkeypatch):
+def desk(speeches, others_twice, tmp_path, monkeypatch):
     """A deep folder with clips in it, where the commands run, and a home folder that they fall back to."""
     folder = tmp_path / "investigations" / SECRET / "desk"
     shutil.copytree(speeches / "ada", folder / "ada")
-    shutil.copytree(speeches / "others", folder / "others")
+    shutil.copytree(others_twice, folder / "others")
     clips = folder / "clips"
     clips.mkdir()
     for name in ("test-ada.npz", "test-other.npz", "short.npz"):

@@ -11,6 +11,7 @@ from person_profiles import self_test
 from person_profiles.learning import Clip, Learnt
 from person_profiles.profile import EvidencePoint, VideoRecord
 from person_profiles.self_test import hold_self_test
+from poseauth.calibration import MIN_UNDECIDED
 from poseauth.recipes import RECIPES
 from tests.known_body import windows_of
 
@@ -96,10 +97,42 @@ def test_one_other_who_is_the_person_makes_the_profile_weak_and_is_named(lessons
     assert any("cannot be told from eve" in weakness for weakness in found.weaknesses)
 
 
+# By hand from Hanley and McNeil 1982: AUC 1 - 0.5 / (n m), its standard error times 1.645 below that.
+@pytest.mark.parametrize(
+    ("n_own", "n_of_one", "least"),
+    [(2, 1, 0.198), (3, 1, 0.432), (4, 1, 0.561), (2, 2, 0.533), (4, 2, 0.756), (20, 1, 0.906)],
+)
+def test_the_least_auc_against_one_other_takes_half_a_pair_as_told_wrongly(lessons, n_own, n_of_one, least):
+    own = [clip(f"own {i}", 1.0) for i in range(n_own)]
+    others = [clip(f"{who} {i}", 0.0, group=who) for who in ("bob", "cleo", "dan") for i in range(n_of_one)]
+    found = outcome_of(own, others)
+    assert found.self_test.hardest_auc == 1.0
+    assert found.self_test.hardest_auc_low == pytest.approx(least, abs=5e-4)
+    proves_nothing = [text for text in found.weaknesses if "cannot be told from bob (AUC 1.00, at least 0." in text]
+    assert bool(proves_nothing) is (least <= 0.5)
+    assert all("so few videos prove nothing. Give more of either" in text for text in proves_nothing)
+
+
+def test_an_auc_of_nothing_takes_half_a_pair_as_told_rightly(lessons):
+    others = [*OTHERS, *(clip(f"eve {i}", 2.0, group="eve") for i in range(2))]
+    test = outcome_of(OWN, others).self_test
+    assert (test.hardest_other, test.hardest_auc) == ("eve", 0.0)
+    assert test.hardest_auc_low < 0.5 / 12  # 6 videos against 2
+
+
 def test_too_few_videos_to_support_a_ratio_beyond_the_band_are_a_weakness(lessons):
-    found = outcome_of(OWN[:2], [clip("bob", 0.0, group="bob"), clip("cleo", 0.0, group="cleo")])
-    assert found.self_test.auc.value == 1.0
-    assert "support no likelihood ratio beyond the undecided band" in found.weaknesses[0]
+    own = [clip(f"own {i}", level, spread=0.02) for i, level in enumerate((0.7, 0.6, 0.5, 0.4, 0.05))]
+    others = [
+        clip(f"{who} {i}", level, group=who, spread=0.02)
+        for who in ("bob", "cleo")
+        for i, level in enumerate((0.5, 0.3, 0, -0.2))
+    ]
+    found = outcome_of(own, others)
+    assert found.self_test.auc.value == 0.85
+    assert (
+        "5 videos of the person and 8 of others support no likelihood ratio beyond the undecided band"
+        in found.weaknesses[0]
+    )
 
 
 def test_misled_clips_are_counted_and_widen_the_band(lessons):
@@ -108,6 +141,21 @@ def test_misled_clips_are_counted_and_widen_the_band(lessons):
     assert found.calibrated.clips.undecided > clear.calibrated.clips.undecided
     assert found.self_test.eer.value > 0
     assert found.self_test.n_undecided + found.self_test.n_genuine_against > 0
+
+
+@pytest.mark.parametrize("side", ["own", "others"])
+def test_a_misled_video_is_counted_by_a_band_that_was_not_made_wide_enough_for_it(lessons, side):
+    own, others = OWN, OTHERS
+    if side == "own":
+        own = [*OWN[:5], clip("own odd", -0.5)]
+    else:
+        others = [*OTHERS[:5], clip("dan odd", 1.5, group="dan")]
+    found = outcome_of(own, others)
+    # Of so few videos none may be misled beyond the band that all of them together give ...
+    assert found.calibrated.clips.undecided > MIN_UNDECIDED
+    # ... and the one that is is misled beyond that of the others.
+    test = found.self_test
+    assert (test.n_genuine_against, test.n_other_for) == ((1, 0) if side == "own" else (0, 1))
 
 
 def test_the_error_falls_with_the_seconds_and_says_from_when_on_it_is_enough(lessons):

@@ -203,6 +203,31 @@ def test_too_little_evidence_is_inconclusive_and_a_lower_limit_gives_an_answer(a
     assert verify(clip, ada, scorer, limits=EvidenceLimits(min_seconds=5)).verdict is not Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("min_seconds", "duration_s", "enough_s", "told"),
+    [
+        pytest.param(5, 9, None, "asked for with --min-seconds 5; 10 s is the tool's least", id="below the tool's"),
+        pytest.param(9.5, 9, None, "asked for with --min-seconds 9.5; 10 s is the tool's least", id="and too little"),
+        pytest.param(
+            15, 20, 40.0, "asked for with --min-seconds 15; 40 s is the least by this profile's self-test",
+            id="below the profile's",
+        ),
+        pytest.param(5, 12, None, "", id="the clip has enough all the same"),
+        pytest.param(60, 20, None, "", id="more than is usual"),
+        pytest.param(10, 9, None, "", id="what is usual"),
+    ],
+)  # fmt: skip
+def test_an_answer_by_less_than_is_usual_says_who_asked_for_it(
+    ada, scorer, speech, min_seconds, duration_s, enough_s, told
+):
+    tested = replace(ada, self_test=replace(ada.self_test, enough_s=enough_s))
+    clip, limits = speech("ada unseen", duration_s=duration_s), EvidenceLimits(min_seconds=min_seconds)
+    result = verify(clip, tested, scorer, limits=limits)
+    assert result.asked_for_less == told
+    assert result.caveats == ((f"a weaker answer: {duration_s:.1f} s, {told}",) if told else ())
+    assert verify(clip, tested, scorer).asked_for_less == ""
+
+
 def test_what_a_profile_has_not_met_is_a_caveat_of_its_verdicts(ada, scorer, speech):
     noted = replace(ada, notes=("this profile has met no real impostor", "this profile is untested"))
     assert verify(speech("clip"), noted, scorer).caveats == noted.notes

@@ -14,6 +14,7 @@ from poseauth.calibration import (
     empirical_bounds,
     fit_calibration,
     fit_line,
+    judge_each_unseen,
 )
 
 STEP = 0.01
@@ -362,6 +363,51 @@ def test_many_clips_of_one_misled_video_do_not_widen_the_band(few_resamples):
     assert found.undecided == MIN_UNDECIDED
 
 
+def test_each_clip_is_judged_by_the_calibration_of_the_other_videos(few_resamples):
+    scores, is_genuine = scores_of(6, 7, apart=1.0)
+    counts = [1, 3, 2, 1, 1, 2, 1, 1, 4, 1, 2, 1, 1]
+    scores, is_genuine, videos = (np.repeat(entries, counts) for entries in (scores, is_genuine, np.arange(13)))
+    scores = scores + np.random.default_rng(1).normal(0, 0.1, len(scores))
+    ratios, undecided = judge_each_unseen(scores, is_genuine, videos.tolist())
+    for video in range(13):
+        out = videos == video
+        rest = fitted(scores[~out], is_genuine[~out], videos[~out].tolist())
+        np.testing.assert_allclose(ratios[out], rest.log10_lr(scores[out]), atol=ROUNDING)
+        np.testing.assert_allclose(undecided[out], rest.undecided, atol=ROUNDING)
+
+
+def test_a_clip_judged_unseen_changes_nothing_in_what_it_is_judged_by(few_resamples):
+    """However far it is misled, it widens no band and moves no bound for itself."""
+    scores, is_genuine = scores_of(8, 8, apart=6.0)
+    found = []
+    for misled in (-2.0, -5.0):
+        scores[0] = misled
+        ratios, undecided = judge_each_unseen(scores, is_genuine, range(16))
+        found.append((ratios[0], undecided[0]))
+        assert ratios[0] < -undecided[0]
+        assert fitted(scores, is_genuine).undecided > undecided[0]
+    assert found[0] == found[1]
+
+
+def test_with_two_videos_a_side_a_clip_judged_unseen_is_undecided():
+    """One video is left of its side, which supports no factor of 2."""
+    ratios, undecided = judge_each_unseen(np.array([9.0, 8.0, -8.0, -9.0]), np.arange(4) < 2, range(4))
+    assert (np.abs(ratios) <= undecided).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "videos", "message"),
+    [
+        ([1.0, np.nan, 0.0, 0.0], "abcd", "not finite"),
+        ([1.0, 1.0, 0.0, 0.0], "abbc", "as genuine and as not"),
+        ([1.0, 1.0, 0.0, 0.0], "aacd", "1 genuine and 2 other videos; 2 of each are needed"),
+    ],
+)
+def test_clips_of_which_nothing_can_be_fitted_are_not_judged(scores, videos, message):
+    with pytest.raises(ValueError, match=message):
+        judge_each_unseen(np.array(scores), np.arange(4) < 2, list(videos))
+
+
 @pytest.mark.parametrize(
     ("log10_lr", "low", "high", "speaks_for"),
     [
@@ -382,6 +428,33 @@ def test_a_ratio_speaks_beyond_the_band_with_its_interval_clear_of_zero(log10_lr
     assert not ratio.speaks_against
     assert mirrored.speaks_against is speaks_for
     assert not mirrored.speaks_for
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_limit"),
+    [
+        pytest.param(0.42, 0.42, True, id="all of it at a bound"),
+        pytest.param(0.416, 0.42, True, id="as near as the bound is known"),
+        pytest.param(0.41, 0.42, False, id="one end farther than that"),
+        pytest.param(0.3, 0.3, False, id="narrow, but within the bounds"),
+        pytest.param(-0.39, 0.42, False, id="from bound to bound"),
+        pytest.param(np.nan, np.nan, False, id="no interval"),
+    ],
+)
+def test_an_interval_at_one_of_the_bounds_is_at_the_limit(low, high, at_limit):
+    found = LikelihoodRatio(high, low, high, -0.39, 0.42, 0.3), LikelihoodRatio(-high, -high, -low, -0.42, 0.39, 0.3)
+    for ratio in found:
+        assert ratio.is_at_limit is at_limit
+        assert (ratio.interval_in_words == "at the limit of what this profile can support") is at_limit
+    if not at_limit:
+        assert found[0].interval_in_words == f"{low:+.2f} to {high:+.2f}"
+
+
+def test_of_videos_far_apart_a_clear_clip_is_at_the_limit():
+    found = fitted(*scores_of(4, 4, apart=12.0))
+    assert found.of_clip(20.0).is_at_limit
+    assert found.of_clip(-8.0).is_at_limit
+    assert not found.of_clip(6.0).is_at_limit
 
 
 def test_a_clip_without_a_score_speaks_for_nobody(few_resamples):

@@ -75,6 +75,13 @@ def test_every_score_says_its_direction(analysed):
     assert plain["mean_score_higher_is_more_like_person"] == 0.7
 
 
+def test_an_interval_at_the_limit_of_the_profile_is_marked_as_such(analysed):
+    assert as_dict(analysed())["likelihood_ratio"]["interval_is_at_bound"] is False
+    result = analysed()
+    at_limit = replace(result.decision, likelihood=replace(RATIO, log10_lr=1.2, low=1.2, high=1.2))
+    assert as_dict(replace(result, decision=at_limit))["likelihood_ratio"]["interval_is_at_bound"] is True
+
+
 def test_the_likelihood_ratio_stands_with_interval_bounds_band_propositions_and_words(analysed):
     plain = as_dict(analysed())["likelihood_ratio"]
     assert plain["log10_lr_above_0_speaks_for_person"] == 0.8
