@@ -49,6 +49,8 @@ def named_when_whole(path: Path) -> Iterator[Path]:
 def make_room(path: Path, *, or_else: str = "Name another place") -> None:
     """Make the folder that a file goes into, and find out before hours of work whether it can be written there.
 
+    Nothing is asked of what is there and no file, such as /dev/stdout.
+
     Parameters
     ----------
     path : Path
@@ -61,6 +63,8 @@ def make_room(path: Path, *, or_else: str = "Name another place") -> None:
     StorageError
         If it cannot.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from poseauth.errors import StorageError
@@ -63,6 +65,12 @@ def test_room_is_made_for_a_file_and_nothing_is_left_or_changed(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     make_room(tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    make_room(tmp_path / "pipe")  # to open it would wait for a reader
 
 
 def test_a_place_below_a_file_and_one_that_is_a_folder_are_refused(tmp_path):
