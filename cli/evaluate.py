@@ -142,7 +142,7 @@ def evaluate(
     """Read both tables and their clips, enrol, try, and tell."""
     enrol_rows = read_table(enrol_table, ENROL_COLUMNS, filled=FILLED) if enrol_table else []
     trial_rows = read_table(trial_table, TRIAL_COLUMNS, filled=FILLED)
-    _check_trial_rows(trial_rows)
+    _check_trial_rows(trial_table, trial_rows)
     if closed and not enrol_table:
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
     _check_outputs([enrol_table, trial_table], [json_path, csv_path, page_path, plots / _ANY_PLOT if plots else None])
@@ -243,18 +243,21 @@ def _check_enrolled(
         )
 
 
-def _check_trial_rows(rows: Iterable[TableRow]) -> None:
+def _check_trial_rows(table: Path, rows: Iterable[TableRow]) -> None:
     met: dict[tuple[str, Path], TableRow] = {}
     for row in rows:
         if row["label"] not in LABELS:
-            raise click.UsageError(f"line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
+            raise click.UsageError(f"{table}, line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
         if row["actual"] and (row["label"] == "genuine") != (row["actual"] == row["person"]):
             raise click.UsageError(
-                f"line {row.number}: a clip in which {row['actual']} moves cannot be {row['label']} for {row['person']}"
+                f"{table}, line {row.number}: a clip in which {row['actual']} moves cannot be {row['label']} for "
+                f"{row['person']}"
             )
         before = met.setdefault((row["person"], row.path), row)
         if before is not row:
-            raise click.UsageError(f"lines {before.number} and {row.number} hold one clip against {row['person']}")
+            raise click.UsageError(
+                f"{table}, lines {before.number} and {row.number} hold one clip against {row['person']}"
+            )
 
 
 def _read_clips(

@@ -424,6 +424,7 @@ def test_a_table_that_makes_no_sense_is_a_usage_error(evaluate, tables, rows, wo
     status, told, _, err = evaluate(*with_tables(tables(trials=rows)))
     assert (status, told) == (2, None)
     assert words in " ".join(err.split())
+    assert "trials.csv" in err
 
 
 def test_the_figures_are_told_before_files_are_written_and_one_that_fails_costs_no_other(
