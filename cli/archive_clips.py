@@ -14,7 +14,8 @@ import click
 from poseauth.batch.addresses import check_address, fetch, files_under, kind_of
 from poseauth.errors import InputError
 
-from .clip_list import PARQUET_SUFFIX, STDIN, TABLE_SUFFIX, ListedClip, list_clips, named_rows
+from .clip_list import NO_PATH, PARQUET_SUFFIX, STDIN, ListedClip, check_one_clip, list_clips, named_rows
+from .text_table import SUFFIXES
 
 _TABLE_BYTES = 8e9
 """A table of a hundred million paths; more is a mistake."""
@@ -47,7 +48,7 @@ def list_archive(
     Parameters
     ----------
     sources : sequence of str
-        Paths and addresses of clips, folders, tables (.csv, .parquet); - for a list on stdin.
+        Paths and addresses of clips, folders, tables (.csv, .tsv, .parquet); - for a list on stdin.
     recursive : bool
         Whether folders in folders are searched.
     path_column : str or None
@@ -66,7 +67,7 @@ def list_archive(
         if cells not in clip.rows:
             clip.rows.append(cells)
     if not clips:
-        raise click.UsageError("there is no path on stdin")
+        raise click.UsageError(NO_PATH)
     return clips
 
 
@@ -80,7 +81,7 @@ def _named(
         if source == str(STDIN):
             lines = (line.rstrip("\r\n") for line in sys.stdin if line.strip())
             yield from _named(lines, recursive=recursive, path_column=path_column, https=https, tables=False)
-        elif tables and Path(source).suffix.lower() in (TABLE_SUFFIX, PARQUET_SUFFIX):
+        elif tables and Path(source).suffix.lower() in (*SUFFIXES, PARQUET_SUFFIX):
             yield from _rows_of(source, path_column, https=https)
         elif kind_of(source):
             yield from _at_address(source, recursive=recursive, https=https)
@@ -110,8 +111,6 @@ def _at_address(source: str, *, recursive: bool, https: bool) -> Iterator[_Named
 
 def _rows_of(source: str, path_column: str | None, *, https: bool) -> Iterator[_Named]:
     """The clips of a table; a path is taken as seen from the table."""
-    from keypoint_extractors.sources import find_sources
-
     with tempfile.TemporaryDirectory(prefix="poseauth-table-") as folder:
         table = Path(source)
         if kind_of(source):
@@ -132,8 +131,8 @@ def _rows_of(source: str, path_column: str | None, *, https: bool) -> Iterator[_
                 problem = "the row names no path"
             elif kind_of(place):
                 check_address(place, https=https)
-            elif find_sources(Path(place)) != [Path(place)]:
-                problem = "a folder of clips, and a row of a table is one clip. Name each in a row"
+            else:
+                check_one_clip(Path(place), name)
         except InputError as error:
             problem = _told(ListedClip(Path(place), problem=error))
         yield place, cells, problem

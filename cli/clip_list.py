@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,30 @@ from pathlib import Path
 import click
 
 from poseauth.errors import InputError
+from poseauth.shown_text import names_told, readable
+
+from .text_table import SUFFIXES, keypoints_in, keypoints_told, opened_table
 
 STDIN = Path("-")
-TABLE_SUFFIX, PARQUET_SUFFIX = ".csv", ".parquet"
+PARQUET_SUFFIX = ".parquet"
 PATH_COLUMNS = ("path", "file", "filename", "video", "clip", "source")
 """Names of a column of paths, the first that a table has, whatever their case."""
+NO_PATH = (
+    "there is no path on stdin, where - looks for one a line: find speeches/ -name '*.mp4' | poseauth verify - ..."
+)
+_A_TABLE = "a table, and a clip is named here: a video, a keypoint file (.npz), a folder. poseauth verify takes tables"
+_A_WORKBOOK = "a workbook. Save its sheet as CSV (UTF-8), with a column of paths, and give that to poseauth verify"
+_NO_CLIPS = {
+    ".csv": _A_TABLE,
+    ".tsv": _A_TABLE,
+    ".xlsx": _A_WORKBOOK,
+    ".xls": _A_WORKBOOK,
+    ".ods": _A_WORKBOOK,
+    PARQUET_SUFFIX: "a table for archives: poseauth verify takes it with --output FOLDER",
+    ".txt": "a text. A list of paths, one a line, goes to the stdin of poseauth verify -",
+    ".json": "JSON. OpenPose writes a file for each frame: give the folder that holds them",
+}
+"""What is named in place of clips, by its ending, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +57,84 @@ class ListedClip:
 
 
 def list_clips(sources: Iterable[Path], *, recursive: bool = False) -> Iterator[ListedClip]:
-    """The clips that paths and folders stand for, in their order; one that is met again is left out."""
-    from keypoint_extractors.sources import find_sources
+    """The clips that paths and folders stand for, in their order; one that is met again is left out.
 
+    Folders in a folder that are not searched are named on stderr.
+    """
     met: set[Path] = set()
     for source in sources:
         try:
-            found = find_sources(source, recursive=recursive)
+            found = _found_at(source, recursive=recursive)
         except InputError as error:
             yield ListedClip(source, problem=error)
             continue
+        if not recursive and found != [source]:
+            _warn_of_folders(source)
         for path in found:
             if path not in met:
                 met.add(path)
                 yield ListedClip(path)
 
 
+def _found_at(source: Path, *, recursive: bool) -> list[Path]:
+    from keypoint_extractors.sources import find_sources
+
+    found = find_sources(source, recursive=recursive)
+    suffix = source.suffix.lower()
+    if suffix in _NO_CLIPS and source.is_file():
+        is_method_csv = suffix in SUFFIXES and keypoints_in(source)
+        raise InputError(f"{source}: {keypoints_told() if is_method_csv else _NO_CLIPS[suffix]}")
+    return found
+
+
+def _warn_of_folders(folder: Path) -> None:
+    from keypoint_extractors.sources import folders_with_clips
+
+    names = [path.name for path in folders_with_clips(folder)]
+    if names:
+        n, are, them = (f"{len(names)} folders", "are", "them") if len(names) > 1 else ("1 folder", "is", "it")
+        click.secho(
+            readable(
+                f"{str(folder).rstrip('/')}/: {n} in it {are} passed over ({names_told(names)}); --recursive reads "
+                f"{them} too"
+            ),
+            fg="yellow",
+            err=True,
+        )
+
+
+def check_one_clip(path: Path, name: str = "") -> None:
+    """Find out whether a row of a table names what can be one clip.
+
+    Parameters
+    ----------
+    path : Path
+        As seen from the table.
+    name : str
+        As the row has it.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    try:
+        found = _found_at(path, recursive=True)
+    except InputError as error:
+        if name and os.path.exists(name) and not os.path.exists(path):
+            raise InputError(
+                f"{path}: no such file. A path in a table is seen from the table's folder, and {name} is there as seen "
+                "from the folder you are in: move the table there, or correct its paths"
+            ) from error
+        raise
+    if found != [path]:
+        raise InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
+
+
 def list_with_tables(
     sources: Sequence[Path], *, recursive: bool = False, path_column: str | None = None
 ) -> list[ListedClip]:
-    """As `list_clips`; - stands for a list of paths on stdin, a .csv for its rows, each of which counts.
+    """As `list_clips`; - stands for a list of paths on stdin, a .csv or .tsv for its rows, each of which counts.
 
     Parameters
     ----------
@@ -78,15 +155,16 @@ def list_with_tables(
     for source in sources:
         if source == STDIN:
             plain += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
-        elif source.suffix.lower() == TABLE_SUFFIX and source.is_file():
+        elif source.suffix.lower() in SUFFIXES and source.is_file():
             rows = named_rows(source, path_column)
-            found += [*list_clips(plain, recursive=recursive), *(_listed(source, cells, name) for cells, name in rows)]
+            found += list_clips(plain, recursive=recursive)
+            found += [_listed(source, n, cells, name) for n, (cells, name) in enumerate(rows, start=1)]
             plain = []
         else:
             plain.append(source)
     found += list_clips(plain, recursive=recursive)
     if not found:
-        raise click.UsageError("there is no path on stdin")
+        raise click.UsageError(NO_PATH)
     return found
 
 
@@ -96,7 +174,7 @@ def columns_of(listed: Iterable[ListedClip]) -> list[str]:
 
 
 def named_rows(table: Path, path_column: str | None = None) -> list[tuple[dict[str, str], str]]:
-    """The rows of a .csv or .parquet, as text, each with its cell that names a clip.
+    """The rows of a .csv, .tsv or .parquet, as text, each with its cell that names a clip.
 
     Parameters
     ----------
@@ -110,30 +188,26 @@ def named_rows(table: Path, path_column: str | None = None) -> list[tuple[dict[s
     click.UsageError
         If it cannot be read, two columns have one name, or it has no rows or no column of paths.
     """
-    names, rows = (_read_parquet if table.suffix.lower() == PARQUET_SUFFIX else _read_csv)(table)
-    if len(set(names)) != len(names):
-        raise click.UsageError(f"{table}: two columns have one name: {', '.join(names)}")
-    column = path_column or next(
-        (name for wanted in PATH_COLUMNS for name in names if name.strip().lower() == wanted), None
-    )
-    if column is None or column not in names:
+    if table.suffix.lower() == PARQUET_SUFFIX:
+        names, rows = _read_parquet(table)
+    else:
+        with opened_table(table, lambda columns: _path_column(columns, path_column) is not None) as (names, lines):
+            rows = [cells for _, cells in lines]
+    column = _path_column(names, path_column)
+    if column is None:
         raise click.UsageError(
-            f"{table}: no column {column or ', '.join(PATH_COLUMNS)}. Its columns are: {', '.join(names) or 'none'}. "
-            "Say which one holds the paths with --path-column"
+            f"{table}: no column {path_column or ', '.join(PATH_COLUMNS)}. Its columns are: "
+            f"{', '.join(names) or 'none'}. Say which one holds the paths with --path-column"
         )
     if not rows:
-        raise click.UsageError(f"{table} has no rows")
+        raise click.UsageError(f"{table} has no rows below the line of its columns")
     return [(row, row[column]) for row in rows]
 
 
-def _read_csv(table: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restval="", restkey="")
-            names = [name for name in reader.fieldnames or ()]
-            return names, [{name: value for name, value in row.items() if name} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise click.UsageError(f"{table} is not a table in UTF-8: {error}") from error
+def _path_column(columns: Sequence[str], wanted: str | None) -> str | None:
+    if wanted is not None:
+        return wanted if wanted in columns else None
+    return next((name for known in PATH_COLUMNS for name in columns if name.strip().lower() == known), None)
 
 
 def _read_parquet(table: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -146,18 +220,13 @@ def _read_parquet(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     return frame.columns, list(frame.iter_rows(named=True))
 
 
-def _listed(table: Path, cells: Mapping[str, str], name: str) -> ListedClip:
+def _listed(table: Path, number: int, cells: Mapping[str, str], name: str) -> ListedClip:
     """The clip of a row; a path is taken as seen from the table."""
-    from keypoint_extractors.sources import find_sources
-
     path = table.parent / name
     if not name.strip():
-        return ListedClip(path, cells, InputError("the row names no path"))
+        return ListedClip(path, cells, InputError(f"{path}: row {number} of {table.name} names no path"))
     try:
-        found = find_sources(path)
+        check_one_clip(path, name)
     except InputError as error:
         return ListedClip(path, cells, error)
-    if found != [path]:
-        problem = InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
-        return ListedClip(path, cells, problem)
     return ListedClip(path, cells)

@@ -13,7 +13,7 @@ from keypoint_extractors.drawing.overlay_video import OVERLAY_SUFFIXES
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification
-from poseauth.whole_files import written_whole
+from poseauth.whole_files import make_room, written_whole
 
 if TYPE_CHECKING:
     from keypoint_extractors.video_limits import VideoLimits
@@ -61,6 +61,16 @@ class _Places:
             )
         if not self._one and (target.is_file() or self._names_a_file(target)):
             raise click.UsageError(f"{said}: the name must end in {' or '.join(self.endings)}, or be that of a folder")
+
+    def make_room(self) -> None:
+        """Make the folder of the files, and find out before any clip is seen whether they can be written.
+
+        Raises
+        ------
+        StorageError
+            If they cannot.
+        """
+        make_room(self._target if self._one else self._target / OVERVIEW, or_else=f"Name another {self.option}")
 
     def _names_a_file(self, target: Path) -> bool:
         """Whether a folder is hardly called so."""

@@ -13,7 +13,7 @@ from poseauth import __version__
 from poseauth.errors import PoseAuthError
 from poseauth.shown_text import readable
 
-from .options import extractor_options, home_option, open_store
+from .options import home_option, machine_options, open_store
 
 _PACKAGES = (
     "torch", "numpy", "av", "opencv-python", "ultralytics", "lap", "mediapipe", "scenedetect", "safetensors"
@@ -27,9 +27,9 @@ _PACKAGES = (
 Example:
   poseauth doctor"""
 )
-@extractor_options
+@machine_options
 @home_option
-def doctor(home: Any, weights: str | None, device: str, allow_download: bool, cache_dir: Any, **_: Any) -> int:
+def doctor(home: Any, weights: str | None, device: str, allow_download: bool, cache_dir: Any) -> int:
     """Try each part; 1 if no extractor can run."""
     from keypoint_extractors.cache import default_cache_folder
     from keypoint_extractors.registry import EXTRACTORS, ExtractorOptions, cuda_is_available

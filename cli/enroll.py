@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from poseauth.calibration import MIN_VIDEOS
 from poseauth.errors import EnrolmentError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
-from poseauth.shown_text import readable
+from poseauth.shown_text import names_told, readable
 
 from .enrolling import LearningOptions, check_name, check_same, learn_and_keep
 from .options import (
+    AUTO_TOLD,
     EXTRACTOR_CHOICES,
     extractor_options,
     follow_options,
@@ -107,7 +109,7 @@ Example:
     metavar="NAME|SHA256",
     help="With --again: take this video out, by its file's name or digest (see poseauth profiles show --json).",
 )
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True, help=AUTO_TOLD)
 @extractor_options
 @follow_options
 @recursive_option
@@ -147,10 +149,13 @@ def enroll(
     warn_of_lookalikes(store, person)
     refuse_missing_device(reader_options["device"])
     real, fake_too = _real_and_fake(videos)
+    _check_others(store, person, [*fakes, *fake_too, *impostors], allow_weak=allow_weak)
     collection = _Collection(open_reader(extractor, **reader_options), whom(track, box), recursive=recursive)
     genuine = [*kept, *(sequence for _, sequence in collection.read(real))]
     if not genuine:
         raise EnrolmentError(f"none of the given videos of {person} could be read; see the reasons above")
+    if len(genuine) < MIN_VIDEOS and not allow_weak:
+        _foretell(f"{len(genuine)} video of {person} could be read, and {MIN_VIDEOS} are needed to leave one out")
     negatives = collection.negatives([*fakes, *fake_too], "fake") + collection.negatives(impostors, "impostor")
     collection.reader.close()
     if (fakes or fake_too or impostors) and not negatives:
@@ -215,7 +220,11 @@ class _Collection:
         found: list[tuple[Path, KeypointSequence]] = []
         for path in paths:
             inside = sorted(path.iterdir()) if path.is_dir() else []
-            people = [entry for entry in inside if entry.is_dir() and not is_openpose_folder(entry)]
+            people = [
+                entry
+                for entry in inside
+                if entry.is_dir() and not entry.name.startswith(".") and not is_openpose_folder(entry)
+            ]
             for folder in people:
                 found += [(folder, sequence) for _, sequence in self.read([folder])]
             found += self.read([path] if not people else [entry for entry in inside if is_clip(entry)])
@@ -263,13 +272,45 @@ def _is_called(sequence: KeypointSequence, wanted: str) -> bool:
     return by_digest or sequence.provenance.source_name == wanted
 
 
+def _check_others(store: ProfileStore, person: str, named: Sequence[Path], *, allow_weak: bool) -> None:
+    """Find out before hours of reading whether there is anybody to compare with."""
+    if named and not any(path.exists() for path in named):
+        raise EnrolmentError(
+            f"fakes or impostors were named and none could be read: {names_told([str(path) for path in named])}: no "
+            "such file or folder. Correct the paths, or leave them out"
+        )
+    if not named and not allow_weak and not any(entry.profile for entry in store.entries()):
+        _foretell(
+            f"no other people are named and nobody is enrolled under {store.home}: give clips of two others or more "
+            "with --impostor"
+        )
+
+
+def _foretell(why: str) -> None:
+    """Say before hours of reading that a profile will be refused; the reason given then may be yet another."""
+    click.secho(readable(f"This enrolment will be refused: {why}. Or add --allow-weak"), fg="yellow", err=True)
+
+
 def _real_and_fake(videos: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Folders named real/ and fake/ inside a given folder stand for the two sides."""
+    """Folders named real/ and fake/ inside a given folder stand for the two sides; clips beside them are told of."""
+    from keypoint_extractors.sources import is_clip
+
     real, fake = [], []
     for path in videos:
-        if (path / REAL).is_dir() or (path / FAKE).is_dir():
-            real += [path / REAL] if (path / REAL).is_dir() else []
-            fake += [path / FAKE] if (path / FAKE).is_dir() else []
-        else:
+        sides = [side for side in (REAL, FAKE) if (path / side).is_dir()]
+        if not sides:
             real.append(path)
+            continue
+        real += [path / REAL] if REAL in sides else []
+        fake += [path / FAKE] if FAKE in sides else []
+        beside = [entry.name for entry in sorted(path.iterdir()) if entry.name not in sides and is_clip(entry)]
+        if beside:
+            click.secho(
+                readable(
+                    f"{path}: of a folder with {' and '.join(f'{side}/' for side in sides)} in it nothing else is "
+                    f"read; passed over: {names_told(beside)}"
+                ),
+                fg="yellow",
+                err=True,
+            )
     return real, fake

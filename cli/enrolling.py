@@ -14,6 +14,8 @@ from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
 from poseauth.shown_text import readable
 
+from .page import counted
+
 if TYPE_CHECKING:
     from person_profiles.enrolment import Negative
     from person_profiles.profile import Profile
@@ -130,7 +132,7 @@ def learn_and_keep(
     device = str(choose_device(options.device))
     enrolled = enrolled_before(store, [person, *options.same_as], genuine[0])
     others = [*negatives, *(movement_of(store, enrolled) if options.with_enrolled else ())]
-    click.echo(f"learning from {len(genuine)} videos of {person} against {len(others)} of others", err=True)
+    click.echo(f"learning from {counted(len(genuine), 'video')} of {person} against {len(others)} of others", err=True)
     profile = enrol(
         person,
         genuine,

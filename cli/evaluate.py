@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from poseauth.errors import ExtractorError, InputError, PoseAuthError, reason
+from poseauth.errors import ExtractorError, InputError, PoseAuthError, StorageError, UnknownPersonError, reason
 from poseauth.recipes import RECIPES
-from poseauth.shown_text import readable
+from poseauth.shown_text import names_told, readable
+from poseauth.whole_files import make_room
 
+from .clip_list import check_one_clip
 from .evaluation_page import page
 from .evaluation_report import (
     LADDER_DEFINITION,
@@ -36,7 +38,7 @@ from .reading import SOME_FAILED, read_each, warn
 if TYPE_CHECKING:
     from keypoint_extractors.sources import SourceReader
     from keypoint_extractors.variants import Rung
-    from person_profiles.scorers import FittedScorer
+    from person_profiles.profile import Profile
     from person_profiles.store import ProfileStore
     from person_profiles.trials import Enrolment, Trial, TrialProgress, TrialScore
     from poseauth.keypoints import KeypointSequence
@@ -45,6 +47,8 @@ ENROL_COLUMNS = ("person", "path", "session")
 TRIAL_COLUMNS = ("person", "path", "label")
 FILLED = ("person", "path")
 _Varied: TypeAlias = "list[tuple[VariedTrial, list[TrialScore]]]"
+_Kept: TypeAlias = "dict[str, tuple[Profile, tuple[KeypointSequence, ...]]]"
+_ANY_PLOT = "det-clips.png"
 LABELS = ("genuine", "impostor", "fake")
 
 
@@ -110,7 +114,13 @@ Exit status: 0 all analysed, 1 failed, 2 usage, 3 some clips not analysed (each 
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of every training and of the intervals."
 )
 @click.option("--resamples", type=click.IntRange(min=1), default=1000, show_default=True, help="For the intervals.")
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option(
+    "--extractor",
+    type=click.Choice(EXTRACTOR_CHOICES),
+    default="auto",
+    show_default=True,
+    help="auto: that of the profiles; with --enrol whichever can run first.",
+)
 @extractor_options
 @home_option
 def evaluate(
@@ -132,15 +142,25 @@ def evaluate(
     """Read both tables and their clips, enrol, try, and tell."""
     enrol_rows = read_table(enrol_table, ENROL_COLUMNS, filled=FILLED) if enrol_table else []
     trial_rows = read_table(trial_table, TRIAL_COLUMNS, filled=FILLED)
-    _check_trial_rows(trial_rows)
+    _check_trial_rows(trial_table, trial_rows)
     if closed and not enrol_table:
         raise click.UsageError("--closed says who serves in training; without --enrol nobody is trained")
+    _check_outputs([enrol_table, trial_table], [json_path, csv_path, page_path, plots / _ANY_PLOT if plots else None])
     refuse_missing_device(reader_options["device"])
+    kept: _Kept | None = None
+    if enrol_table:
+        _check_enrolled(enrol_rows, trial_rows, enrol_table, trial_table)
+    else:
+        kept = _kept(open_store(home), {row["person"] for row in trial_rows})
+        extractor = _extractor_of(kept) if extractor == "auto" else extractor
     reader = open_reader(extractor, **reader_options)
-    clips, unread = _read_clips(reader, [row.path for row in (*enrol_rows, *trial_rows)])
+    rows_of_both = (*enrol_rows, *trial_rows)
+    clips, unread = _read_clips(
+        reader, [row.path for row in rows_of_both], {row.path: row["path"] for row in rows_of_both}
+    )
     reader.close()
     rows, trials = _trials(trial_rows, clips)
-    if enrol_table:
+    if kept is None:
         from poseauth.models import choose_device
 
         device = str(choose_device(reader_options["device"]))
@@ -148,7 +168,7 @@ def evaluate(
         sides = _by_enrolling(enrol_rows, clips, trials, closed=closed, recipe=recipe_name, seed=seed, device=device)
     else:
         mode = "existing profiles"
-        sides = _by_profiles(open_store(home), trials)
+        sides = _by_profiles(kept)
     varied: _Varied = []
     if climbs:
         results, varied = _try_with_variants(sides, trials, lambda: _vary(reader, rows, trials))
@@ -164,49 +184,102 @@ def evaluate(
     ]
     told["scores"] = score_list([row.cells for row in rows], results, lost)
     told["n"]["not_analysed"] = sum(entry["score"] is None for entry in told["scores"])
+    for entry in told["scores"]:
+        if entry["score"] is None and trial_table.parent / entry["path"] not in unread:  # the unread are named already
+            not_tried = f"{entry['path']}, held against {entry['person']}, not analysed: {entry['reason']}"
+            click.secho(readable(not_tried), fg="yellow", err=True)
     if climbs:
         told["ladder"] = _ladder(results, varied, seed=seed, n_resamples=resamples)
         told["definitions"] = {**told["definitions"], "ladder": LADDER_DEFINITION}
+    click.echo(summary(told))  # first: a full disk must not cost the figures
+    writing: list[Callable[[], object]] = []
     if json_path:
-        write_json(json_path, told)
+        writing.append(lambda: write_json(json_path, told))
     if csv_path:
-        write_scores(csv_path, told["scores"])
+        writing.append(lambda: write_scores(csv_path, told["scores"]))
     if plots:
-        draw(results, plots)
+        writing.append(lambda: draw(results, plots))
     if page_path:
-        write_text(page_path, page(told, _plots_of_clips(results)))
-    click.echo(summary(told))
+        writing.append(lambda: write_text(page_path, page(told, _plots_of_clips(results))))
+    _write_all(writing)
     return SOME_FAILED if unread or any(result.reason for result in results) else 0
 
 
-def _check_trial_rows(rows: Iterable[TableRow]) -> None:
+def _check_outputs(tables: Sequence[Path | None], outputs: Sequence[Path | None]) -> None:
+    """Find out before anything is read whether the results can be written, and over no table."""
+    taken = {path.resolve(): path for path in tables if path}
+    for path in outputs:
+        if path is None:
+            continue
+        before = taken.setdefault(path.resolve(), path)
+        if before is not path:
+            raise click.UsageError(f"{path}: results would be written over {before}. Name another file")
+    for path in outputs:
+        if path is not None:
+            make_room(path)
+
+
+def _write_all(writing: Iterable[Callable[[], object]]) -> None:
+    """Write what can be written; raise what stood in the way of the rest."""
+    failed = []
+    for write in writing:
+        try:
+            write()
+        except StorageError as error:
+            failed.append(str(error))
+    if failed:
+        raise StorageError(". ".join(failed))
+
+
+def _check_enrolled(
+    enrol_rows: Sequence[TableRow], trial_rows: Sequence[TableRow], enrol_table: Path, trial_table: Path
+) -> None:
+    enrolled = {row["person"] for row in enrol_rows}
+    unknown = sorted({row["person"] for row in trial_rows} - enrolled)
+    if unknown:
+        raise UnknownPersonError(
+            f"{trial_table} holds clips against {names_told(unknown)}, whom {enrol_table} does not enrol. It enrols "
+            f"{names_told(sorted(enrolled))}"
+        )
+
+
+def _check_trial_rows(table: Path, rows: Iterable[TableRow]) -> None:
     met: dict[tuple[str, Path], TableRow] = {}
     for row in rows:
         if row["label"] not in LABELS:
-            raise click.UsageError(f"line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
+            raise click.UsageError(f"{table}, line {row.number}: label {row['label']!r}; {', '.join(LABELS)} are known")
         if row["actual"] and (row["label"] == "genuine") != (row["actual"] == row["person"]):
             raise click.UsageError(
-                f"line {row.number}: a clip in which {row['actual']} moves cannot be {row['label']} for {row['person']}"
+                f"{table}, line {row.number}: a clip in which {row['actual']} moves cannot be {row['label']} for "
+                f"{row['person']}"
             )
         before = met.setdefault((row["person"], row.path), row)
         if before is not row:
-            raise click.UsageError(f"lines {before.number} and {row.number} hold one clip against {row['person']}")
+            raise click.UsageError(
+                f"{table}, lines {before.number} and {row.number} hold one clip against {row['person']}"
+            )
 
 
-def _read_clips(reader: Any, paths: Sequence[Path]) -> tuple[dict[Path, KeypointSequence], dict[Path, str]]:
-    """Every clip once; and why the others could not be read."""
+def _read_clips(
+    reader: Any, paths: Sequence[Path], names: Mapping[Path, str] | None = None
+) -> tuple[dict[Path, KeypointSequence], dict[Path, str]]:
+    """Every clip once; and why the others could not be read. `names` are the paths as the tables have them."""
     clips, unread = {}, {}
-    for path, result in read_each(reader, list(dict.fromkeys(paths))):
+
+    def lose(path: Path, error: PoseAuthError) -> None:
+        warn(path, error)
+        unread[path] = reason(error, path, path.name)
+
+    for path in dict.fromkeys(paths):
+        try:
+            check_one_clip(path, (names or {}).get(path, ""))
+        except InputError as error:
+            lose(path, error)
+    for path, result in read_each(reader, [path for path in dict.fromkeys(paths) if path not in unread]):
         if isinstance(result, PoseAuthError):
-            warn(path, result)
-            unread[path] = reason(result, path, path.name)
+            lose(path, result)
         else:
             clips[path] = result
-    for path in paths:
-        if path not in clips and path not in unread:
-            error = InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
-            warn(path, error)
-            unread[path] = reason(error, path, path.name)
     return clips, unread
 
 
@@ -271,15 +344,23 @@ def _say_training(progress: TrialProgress) -> None:
     click.echo(f"training {progress.n_done + 1} of {progress.n_trainings}: {progress.claimed}{without}", err=True)
 
 
-def _by_profiles(store: ProfileStore, trials: Sequence[Trial]) -> _Sides:
+def _kept(store: ProfileStore, people: Iterable[str]) -> _Kept:
+    """The profiles of the people, in their order, each with the movement it was learnt from."""
+    return {person: (store.load(person), tuple(store.load_movement(person))) for person in sorted(people)}
+
+
+def _extractor_of(kept: _Kept) -> str:
+    """The extractor that all profiles were learnt with, by name; auto where they do not say or do not agree."""
+    known = {profile.extractor.name if profile.extractor else "" for profile, _ in kept.values()}
+    return known.pop() if len(known) == 1 and known <= set(EXTRACTOR_CHOICES) else "auto"
+
+
+def _by_profiles(kept: _Kept) -> _Sides:
     from person_profiles.scorers import ProfileInUse
     from person_profiles.trials import Enrolment, run_on_profiles
 
-    fitted: dict[str, FittedScorer] = {}
-    learnt_from: list[Enrolment] = []
-    for person in sorted({trial.claimed for trial in trials}):
-        fitted[person] = ProfileInUse(store.load(person))
-        learnt_from += [Enrolment(person, "", sequence) for sequence in store.load_movement(person)]
+    fitted = {person: ProfileInUse(profile) for person, (profile, _) in kept.items()}
+    learnt_from = [Enrolment(person, "", sequence) for person, (_, movement) in kept.items() for sequence in movement]
     return _Sides(learnt_from, lambda tried: run_on_profiles(fitted, tried, learnt_from=learnt_from))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from poseauth.report import NOT_EXAMINED, SCOPE
 
-from .evaluation_report import SETS
+from .evaluation_report import SETS, cautions
 from .page import counted, document, section, table, text
 
 FIGURE_WORDS = {
@@ -104,7 +104,7 @@ def _figures(told: Mapping[str, Any]) -> str:
         rows,
     )
     note = f"Likelihood ratios of clips: {told['calibration']['clips']}. Of windows: {told['calibration']['windows']}."
-    return f"{figures}\n<p>{text(note)}</p>"
+    return "\n".join([figures, *(f"<p>{text(words)}</p>" for words in (note, *cautions(told)))])
 
 
 def _attacks(by_attack: Mapping[str, Any]) -> str:

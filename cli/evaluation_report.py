@@ -17,6 +17,9 @@ from poseauth.errors import StorageError
 if TYPE_CHECKING:
     from person_profiles.trials import Trial, TrialScore
 
+from .page import counted
+from .telling import FEW_TRIALS
+
 FORMAT_VERSION = 1
 _Plot = Callable[[Float64Array, Float64Array, Path], None]
 SCORE_COLUMNS = (
@@ -39,6 +42,9 @@ DEFINITIONS = {
     "log10_lr": "under one training; null where the profile gives no likelihood ratio",
     "intervals": "95 %, percentile bootstrap over recordings; how people differ from one another is not in them",
     "by_attack": "the impostors or fakes of one kind against the genuine clips under the same trainings",
+    "few_clips": f"recordings of either side that were analysed, where one side has fewer than {FEW_TRIALS}, too few "
+    "for rates; null where both have as many",
+    "unlike_verify": "in what the likelihood ratios are not those that poseauth verify prints of the same clips",
 }
 LADDER_DEFINITION = (
     "the trials once more with varied clips under the same trainings; the drift is the variant's score minus the "
@@ -63,6 +69,19 @@ SETS = {
     "closed": "closed set: the impostors' people were learnt from, which flatters",
     "existing profiles": "profiles as they are: who served in them as an impostor is not looked into",
 }
+_OVERLAP = (
+    "windows do not overlap here, so that one movement counts once (those of verify do, and a clip's mean differs)"
+)
+_ENROLLED_ANEW = (
+    "everybody was enrolled anew for this, even where a profile is weak{without} (verify asks the profile that is "
+    "kept, and gives no verdict by a weak one)"
+)
+_WITHOUT = {"open": ", and an impostor is held against a profile that has not met them"}
+_CROSS_FITTED = (
+    "not every profile is calibrated, so that all ratios here are fitted on these trials, without bounds (verify gives "
+    "none by a profile that is not calibrated)"
+)
+_NO_VERDICT = "accepted is here whatever lies above a ratio of 1 (a verdict of verify asks for more)"
 
 
 def report(results: Sequence[TrialScore], *, mode: str, seed: int, n_resamples: int) -> dict[str, Any]:
@@ -99,12 +118,60 @@ def report(results: Sequence[TrialScore], *, mode: str, seed: int, n_resamples: 
             "trainings": len({r.training for r in results}),
             "of_unknown_person": len({r.number for r in results if r.trial.actual is None}),
         },
+        "few_clips": _few_clips(results),
+        "unlike_verify": _unlike_verify(results, clips.calibration, mode),
         **both(),
         "by_attack": {
             attack: {"n_trials": len({r.number for r in of_kind}), **both(attack)}
             for attack, of_kind in attacks.items()
         },
     }
+
+
+def _few_clips(results: Sequence[TrialScore]) -> dict[str, Any] | None:
+    """Recordings of either side that were analysed, where they are too few for rates; None where they are not."""
+    n_clips = {
+        side: len({r.trial.sequence.recording for r in results if r.scored and r.trial.is_genuine == is_genuine})
+        for side, is_genuine in (("genuine", True), ("impostor", False))
+    }
+    return {**n_clips, "needed_of_a_side": FEW_TRIALS} if min(n_clips.values()) < FEW_TRIALS else None
+
+
+def _unlike_verify(results: Sequence[TrialScore], calibration: str, mode: str) -> list[str]:
+    """In what the likelihood ratios are not those that `poseauth verify` prints of the same clips."""
+    from person_profiles.error_rates import CALIBRATED_BY_PROFILE
+
+    n_scored = len({r.number for r in results if r.scored})
+    n_not_judged = len({r.number for r in results if r.scored and not r.scored.judged})
+    if not n_scored:
+        return []
+    differs = [_OVERLAP]
+    if mode != "existing profiles":
+        differs.append(_ENROLLED_ANEW.format(without=_WITHOUT.get(mode, "")))
+    if n_not_judged:
+        differs.append(
+            f"{n_not_judged} of {counted(n_scored, 'trial')}, seen from another side than the enrolled videos, count "
+            "as a ratio of 1 in Cllr (verify gives none for such a clip)"
+        )
+    if calibration != CALIBRATED_BY_PROFILE:
+        differs.append(_CROSS_FITTED)
+    return [*differs, _NO_VERDICT]
+
+
+def cautions(told: Mapping[str, Any]) -> list[str]:
+    """What a reader of the figures has to know, a sentence or two each."""
+    few, sentences = told.get("few_clips"), []
+    tried = [few[side] for side in ("genuine", "impostor") if few[side]] if few else []
+    if few and tried:
+        high = 1 - 0.025 ** (1 / min(tried))  # of the exact 95 % interval of 0 of n (Clopper and Pearson 1934)
+        sentences.append(
+            f"{counted(few['genuine'], 'genuine clip')} and {few['impostor']} of impostors or fakes are far too few "
+            f"for rates, which take {few['needed_of_a_side']} of a side: where 0 of {min(tried)} went wrong, up to "
+            f"{high:.0%} may (exact 95 % interval). Intervals by resampling do not show that."
+        )
+    if told.get("unlike_verify"):
+        sentences.append(f"These are not the ratios that verify prints: {'; '.join(told['unlike_verify'])}.")
+    return sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,8 +442,9 @@ def summary(told: Mapping[str, Any]) -> str:
     n = told["n"]
     counts = ", ".join(f"{n[label]} {label}" for label in ("genuine", "impostor", "fake") if n[label])
     lines = [
-        f"{counts or 'no'} trials of {n['people']} people, {n['recordings']} recordings, {n['trainings']} trainings; "
-        f"not analysed: {n['not_analysed']}",
+        f"{counts or 'no'} trials of {n['people']} {'person' if n['people'] == 1 else 'people'}, "
+        f"{counted(n['recordings'], 'recording')}, {counted(n['trainings'], 'training')}; not analysed: "
+        f"{n['not_analysed']}",
         SETS[told["set"]],
         f"{'':<22}{'clips':<24}windows",
     ]
@@ -390,6 +458,7 @@ def summary(told: Mapping[str, Any]) -> str:
     if "ladder" in told:
         lines += _ladder_lines(told["ladder"])
     lines.append("In brackets: 95 % interval by recording. Cllr: " + told["calibration"]["clips"] + ".")
+    lines += cautions(told)
     return "\n".join(lines)
 
 

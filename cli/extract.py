@@ -15,7 +15,16 @@ from poseauth.report import caveats_of
 from poseauth.shown_text import readable
 
 from .archive_run import ArchiveOptions, archive_options, check_jobs
-from .options import EXTRACTOR_CHOICES, extractor_options, follow_options, open_reader, recursive_option, whom
+from .clip_list import STDIN
+from .options import (
+    AUTO_TOLD,
+    EXTRACTOR_CHOICES,
+    extractor_options,
+    follow_options,
+    open_reader,
+    recursive_option,
+    whom,
+)
 from .reading import SOME_FAILED, read_each, warn
 
 
@@ -46,7 +55,7 @@ Example:
     show_default=True,
     help="npz: poseauth's own. csv: the method's, 24 columns, every 150 rows a window. openpose: a JSON file a frame.",
 )
-@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True)
+@click.option("--extractor", type=click.Choice(EXTRACTOR_CHOICES), default="auto", show_default=True, help=AUTO_TOLD)
 @extractor_options
 @follow_options
 @archive_options
@@ -86,6 +95,10 @@ def extract(
         )  # fmt: skip
     if jobs or path_column or allow_https:
         raise click.UsageError("--jobs, --path-column and --allow-https are for archives: --ray, --shard or an address")
+    if str(STDIN) in sources:
+        raise click.UsageError(
+            "a list on stdin (-) is for archives: --ray, --shard or an address. Name the videos or their folder"
+        )
     reader = open_reader(extractor, **reader_options)
     n_failed = 0
     taken: set[Path] = set()
@@ -96,6 +109,7 @@ def extract(
             continue
         target = _free_name(Path(output) / path.stem, taken)
         try:
+            _check_not_itself(path, target, form)
             written = _write(result, target, form)
         except InputError as error:
             warn(path, error)
@@ -122,14 +136,23 @@ def _free_name(wanted: Path, taken: set[Path]) -> Path:
     return target
 
 
+def _check_not_itself(source: Path, target: Path, form: str) -> None:
+    """Keypoints are never written over those they were read from: these may hold more than poseauth keeps."""
+    if _named(target, form).resolve() == source.resolve():
+        raise InputError(f"{source}: would be written over itself. Name another folder with --output")
+
+
+def _named(target: Path, form: str) -> Path:
+    return target if form == "openpose" else target.with_name(f"{target.name}{SUFFIX if form == 'npz' else '.csv'}")
+
+
 def _write(sequence: KeypointSequence, target: Path, form: str) -> Path:
+    path = _named(target, form)
     if form == "openpose":
         from keypoint_extractors.openpose_json import write_openpose_folder
 
-        write_openpose_folder(sequence, target)
-        return target
-    path = target.with_name(f"{target.name}{SUFFIX if form == 'npz' else '.csv'}")
-    if form == "npz":
+        write_openpose_folder(sequence, path)
+    elif form == "npz":
         write_keypoints(sequence, path)
     elif not write_method_csv(sequence, path):
         path.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
-"""A table of labelled clips as a user writes it: CSV in UTF-8, a clip a row, its path seen from the table."""
+"""A table of labelled clips as a user writes it: a clip a row, its path seen from the table."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from .text_table import opened_table
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def read_table(path: Path, columns: Sequence[str], *, filled: Sequence[str]) -> 
     path : Path
         The table; a column `path` names the clips.
     columns : sequence of str
-        Those it has to have; others are kept too.
+        Those it has to have, in capitals or not; others are kept too.
     filled : sequence of str
         Those that no row may leave empty.
 
@@ -39,22 +40,24 @@ def read_table(path: Path, columns: Sequence[str], *, filled: Sequence[str]) -> 
     click.UsageError
         If it is no such table, or has no rows.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            table = csv.DictReader(stream)
-            missing = [name for name in columns if name not in (table.fieldnames or ())]
-            if missing:
-                raise click.UsageError(f"{path}: no column {', '.join(missing)}; {', '.join(columns)} are needed")
-            lines = [
-                (number, {key: (value or "").strip() for key, value in line.items() if isinstance(key, str)})
-                for number, line in enumerate(table, start=2)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise click.UsageError(f"{path} is not a table in UTF-8: {error}") from error
-    rows = [TableRow(number, path.parent / cells["path"], cells) for number, cells in lines if any(cells.values())]
+    with opened_table(path, lambda names: set(columns) <= {_plain(name) for name in names}) as (names, lines):
+        missing = [name for name in columns if name not in map(_plain, names)]
+        if missing:
+            raise click.UsageError(
+                f"{path}: no column {', '.join(missing)}; {', '.join(columns)} are needed. Its columns are: "
+                f"{', '.join(names)}"
+            )
+        if len(set(map(_plain, names))) != len(names):
+            raise click.UsageError(f"{path}: two columns have one name but for capitals: {', '.join(names)}")
+        found = [(number, {_plain(name): cell.strip() for name, cell in cells.items()}) for number, cells in lines]
+    rows = [TableRow(number, path.parent / cells["path"], cells) for number, cells in found if any(cells.values())]
     for row in rows:
         if not all(row[name] for name in filled):
             raise click.UsageError(f"{path}, line {row.number}: {' or '.join(filled)} is empty")
     if not rows:
-        raise click.UsageError(f"{path} has no rows")
+        raise click.UsageError(f"{path} has no rows below the line of its columns")
     return rows
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()

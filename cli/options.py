@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EXTRACTOR_CHOICES = ("auto", "yolo", "mediapipe", "openpose")
+AUTO_TOLD = "auto: the first that can run, of yolo on CUDA, mediapipe and yolo on the CPU; it is told which."
 
 
 def together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -75,17 +76,20 @@ _LIMIT = click.option(
     help=f"What one video may ask of the machine. [default: {defaults_in_words()}]",
 )
 
+_ALLOW_DOWNLOAD = click.option(
+    "--allow-download", is_flag=True, help="Fetch published weights once if they are nowhere on this machine."
+)
+_CACHE_DIR = click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where keypoints are kept between commands. [default: the platform's cache folder]",
+)
+
 extractor_options: Callable[[Any], Any] = together(
     _WEIGHTS,
     _DEVICE,
-    click.option(
-        "--allow-download", is_flag=True, help="Fetch published weights once if they are nowhere on this machine."
-    ),
-    click.option(
-        "--cache-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Where keypoints are kept between commands. [default: the platform's cache folder]",
-    ),
+    _ALLOW_DOWNLOAD,
+    _CACHE_DIR,
     click.option("--no-cache", is_flag=True, help="Keep no keypoints, use none that are kept."),
     click.option(
         "--openpose-fps",
@@ -96,6 +100,9 @@ extractor_options: Callable[[Any], Any] = together(
     ),
     _LIMIT,
 )
+
+machine_options: Callable[[Any], Any] = together(_WEIGHTS, _DEVICE, _ALLOW_DOWNLOAD, _CACHE_DIR)
+"""Those that say what can run here, where nothing is read."""
 
 resident_options: Callable[[Any], Any] = together(_WEIGHTS, _DEVICE, _LIMIT)
 """Those of a server: it fetches nothing, and keeps nothing between clips."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -102,7 +103,9 @@ Example:
   poseauth profiles export obama -o obama.poseauth --sign newsroom.key --signer "The Newsroom\"""",
 )
 @click.argument("person")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
 @click.option(
     "--sign",
     "key",
@@ -215,7 +218,7 @@ def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) ->
     store = open_store(home)
     folder = store.folder_of(person)
     question = f"Remove {person} ({folder}) and the cached keypoints of their videos?"
-    if not yes and not click.confirm(question, err=True):
+    if not yes and not _agreed(question):
         click.echo("Nothing was removed.", err=True)
         return 1
     try:
@@ -228,3 +231,13 @@ def remove(person: str, yes: bool, cache_dir: Path | None, home: Path | None) ->
     n_entries = sum(cache.forget(digest) for digest in digests)
     click.echo(f"removed {folder} and {n_entries} cached keypoint files")
     return 0
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise click.UsageError("there is nobody to ask. Add --yes to remove without a question") from None

@@ -43,9 +43,9 @@ _NOT_ANALYSED = "not analysed"
 @click.command(
     help="""Say whether a clip moves like an enrolled person.
 
-SOURCES are videos, keypoint files, OpenPose folders, folders of these, tables (.csv) with a column of paths, or - for a
-list of paths on stdin, one a line. The answer is authentic, fake or inconclusive, or the clip is not analysed and the
-reason is given.
+SOURCES are videos, keypoint files, OpenPose folders, folders of these, tables (.csv, .tsv) with a column of paths, or -
+for a list of paths on stdin, one a line. The answer is authentic, fake or inconclusive, or the clip is not analysed and
+the reason is given.
 
 With --output a row is written as soon as it is known, and a run that was killed goes on where it stopped: a clip whose
 content, profile and options have not changed is not analysed again, whatever it is called now; one that was not
@@ -196,6 +196,9 @@ def verify(
     n_answers = len(listed) * n_people
     places = None if report is None else PagePlaces(report, n_answers=n_answers, n_people=n_people)
     overlays = None if overlay is None else OverlayPlaces(overlay, n_answers=n_answers, n_people=n_people)
+    for some in (places, overlays):
+        if some is not None:
+            some.make_room()  # an answer is not to be lost for want of a place
     table = None if file_of_rows is None else ResultTable(file_of_rows, columns_of(listed))
     answers = _Answers(stored, table, as_json=as_json, output=file_of_rows)
     check = ClipCheck(options, stored)

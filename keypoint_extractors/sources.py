@@ -23,6 +23,7 @@ from poseauth.errors import KeypointFileError, StorageError, VideoError
 from poseauth.keypoint_files import SUFFIX as KEYPOINT_SUFFIX
 from poseauth.keypoint_files import read_keypoints
 from poseauth.keypoints import KeypointSequence
+from poseauth.shown_text import names_told
 
 _LOG = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -69,14 +70,42 @@ def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
     """
     if _ADDRESS.match(str(path)):
         raise VideoError(f"{path}: addresses are not opened. Download the clip and give the file")
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # a name that is too long
+        raise VideoError(f"{path}: cannot be looked for: {error.strerror or error}") from error
+    if not is_there:
         raise VideoError(f"{path}: no such file or folder")
     if not path.is_dir() or is_openpose_folder(path):
         return [path]
     found = list(_clips_in(path, {path.resolve()} if recursive else None))
     if not found:
         endings = ", ".join(sorted(VIDEO_SUFFIXES))
+        inside = [] if recursive else [folder.name for folder in folders_with_clips(path)]
+        if inside:
+            raise VideoError(
+                f"{path}: no clip in this folder itself; there are in folders in it ({names_told(inside)}), which "
+                "--recursive searches too"
+            )
         raise VideoError(f"{path}: no clip in this folder ({endings}, {KEYPOINT_SUFFIX} or OpenPose's JSON)")
+    return found
+
+
+def folders_with_clips(folder: Path) -> list[Path]:
+    """The folders in a folder that hold clips, themselves or farther down, and are none; locked ones are left out.
+
+    Raises
+    ------
+    VideoError
+        If the folder cannot be read.
+    """
+    here, found = folder.resolve(), []
+    for entry in _entries(folder):
+        if entry.name.startswith(".") or not entry.is_dir() or is_clip(entry) or entry.resolve() == here:
+            continue
+        with contextlib.suppress(VideoError):
+            if any(True for _ in _clips_in(entry, {here, entry.resolve()})):
+                found.append(entry)
     return found
 
 
@@ -182,6 +211,8 @@ class SourceReader:
             return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
         if not path.is_file():
             raise VideoError(f"{path}: no such file")
+        if not path.stat().st_size:
+            raise VideoError(f"{path}: the file is empty. Copy or download it again")
         sha256 = sha256 or sha256_of(path)
         kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
         if kept:

@@ -41,7 +41,7 @@ def export_profile(
     store, person :
         Whose.
     target : Path
-        The archive.
+        The archive; its folder is made where it is not there.
     sign_with : Path or None
         A private key, whose signature takes the place of one that the profile has. The store stays as it is.
     signer : str
@@ -63,6 +63,7 @@ def export_profile(
         signature = sign(files.contents[DIGESTS_FILE], sign_with, signer=signer)
         files = replace(files, contents={**files.contents, SIGNATURE_FILE: signature})
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in (*FILES, SIGNATURE_FILE):
                 if name in files.contents:

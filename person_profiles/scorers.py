@@ -11,7 +11,7 @@ import numpy as np
 from person_profiles.enrolment import Negative, enrol
 from person_profiles.learnable import learnable_windows
 from person_profiles.profile import Profile
-from person_profiles.verification import load_scorer, score_clip
+from person_profiles.verification import check_extractor, load_scorer, score_clip
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.baselines import BASELINES, WindowScorer, fit_baseline
 from poseauth.errors import EnrolmentError, TooShortError
@@ -140,7 +140,15 @@ class ProfileInUse:
         """Calibrated log-odds of the person for each window, and for the clip from their mean score.
 
         Without a calibration the raw scores, and their mean.
+
+        Raises
+        ------
+        ExtractorMismatchError
+            If its keypoints come from another extractor than the profile's.
+        InputError
+            If it has no usable window.
         """
+        check_extractor(sequence, self._profile)
         found = score_clip(sequence, self._profile, self._scorer)
         starts, calibrated = found.windows.start_s, self._profile.calibrated
         if calibrated is None:

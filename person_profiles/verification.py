@@ -235,12 +235,8 @@ def verify(
     """
     source = sequence.provenance
     foreign = source.extractor != profile.extractor
-    if foreign and not any_extractor:
-        raise ExtractorMismatchError(
-            f"the keypoints of {source.source_name} come from {source.extractor or 'an unknown extractor'}, the "
-            f"profile of {profile.name} from {profile.extractor or 'an unknown one'}. Two estimators do not place a "
-            "wrist alike: extract the clip with the profile's, enrol again, or accept the doubt with --any-extractor"
-        )
+    if not any_extractor:
+        check_extractor(sequence, profile, or_else="enrol again, or accept the doubt with --any-extractor")
     clip = score_clip(sequence, profile, scorer)
     usual = usual_limits(profile)
     limits = limits or usual
@@ -281,6 +277,30 @@ def verify(
         asked_for_less=asked_for_less,
         track_record=_track_record(profile),
     )
+
+
+def check_extractor(sequence: KeypointSequence, profile: Profile, *, or_else: str = "or enrol again") -> None:
+    """Find out whether a clip's keypoints come from the profile's extractor.
+
+    Parameters
+    ----------
+    sequence, profile :
+        The two.
+    or_else : str
+        What can be done but to extract the clip anew, as the message says it.
+
+    Raises
+    ------
+    ExtractorMismatchError
+        If they do not.
+    """
+    source = sequence.provenance
+    if source.extractor != profile.extractor:
+        raise ExtractorMismatchError(
+            f"the keypoints of {source.source_name} come from {source.extractor or 'an unknown extractor'}, the "
+            f"profile of {profile.name} from {profile.extractor or 'an unknown one'}. Two estimators do not place a "
+            f"wrist alike: extract the clip with the profile's, {or_else}"
+        )
 
 
 def _asked_for_less(seconds: float, limits: EvidenceLimits, usual: EvidenceLimits) -> str:

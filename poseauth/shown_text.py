@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_NAMES_TOLD = 5
+
 
 def readable(text: str) -> str:
     """Text for one line of a terminal: a file's name may hold line breaks and control codes, and forge a line."""
@@ -11,3 +15,9 @@ def readable(text: str) -> str:
 def encodable(text: str) -> str:
     """Text that can be written as UTF-8: bytes of a file's name that are no UTF-8 come out as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def names_told(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    n_more = len(names) - _NAMES_TOLD
+    return ", ".join(names[:_NAMES_TOLD]) + (f" and {n_more} more" if n_more > 0 else "")

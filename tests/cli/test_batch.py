@@ -409,6 +409,18 @@ def test_the_name_of_an_overlay_is_checked_before_anything_is_read(verify, folde
     assert n_read == []
 
 
+@pytest.mark.parametrize(
+    ("option", "name"), [("--report", "page.html"), ("--report", "pages"), ("--overlay", "o.webm")]
+)
+def test_a_place_that_cannot_be_written_is_refused_before_a_clip_is_read(
+    verify, folder, tmp_path, n_read, option, name
+):
+    (tmp_path / "file").touch()
+    status, _, err = verify(folder / "test-ada.npz", option, tmp_path / "file" / name)
+    assert (status, f"is no folder. Name another {option}" in err) == (1, True)
+    assert n_read == []
+
+
 def test_few_clips_stay_in_one_process(monkeypatch):
     for cores, n_clips, expected in ((2, 1000, 1), (8, 1, 1), (8, 1000, 2), (64, 1000, 16), (64, 12, 3)):
         monkeypatch.setattr(clip_batch, "usable_cores", lambda cores=cores: cores)

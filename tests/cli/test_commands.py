@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 import unicodedata
 from dataclasses import replace
@@ -257,6 +258,7 @@ def test_without_others_nobody_is_enrolled_but_as_weak_on_request(poseauth, spee
     status, _, err = poseauth(*arguments)
     assert (status, "0 other people" in err, "--impostor" in err, "--allow-weak" in err) == (1, True, True, True)
     assert not (tmp_path / "home").exists()
+    assert err.index("will be refused: no other people are named") < err.index("four.npz")
     status, out, _ = poseauth(*arguments, "--allow-weak")
     assert (status, "WEAK: it is untested" in out, "has met no real impostor" in out) == (0, True, True)
     listed = poseauth("profiles", "list", *arguments[-2:])[1]
@@ -354,6 +356,38 @@ def test_folders_named_real_and_fake_are_the_two_sides(poseauth, speeches, tmp_p
     assert "compared with: 3 videos of 3 others" in out
 
 
+def test_clips_beside_real_and_fake_are_told_of(poseauth, speeches, tmp_path):
+    for name, target in (("test-other", "fake/b"), ("test-ada", "a"), ("short", ".hidden")):
+        (tmp_path / "videos" / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(speeches / f"{name}.npz", tmp_path / "videos" / f"{target}.npz")
+    status, _, err = poseauth("enroll", "--person", "Ada", tmp_path / "videos", "--home", tmp_path / "home")
+    assert status == 1
+    assert "of a folder with fake/ in it nothing else is read; passed over: a.npz\n" in err
+
+
+def test_folders_that_are_not_searched_are_named_once_and_searched_on_request(verify, poseauth, speeches, tmp_path):
+    clips = tmp_path / "speeches"
+    for name in ("top", "2023/a", "2024/spring/b"):
+        (clips / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(speeches / "short.npz", clips / f"{name}.npz")
+    for run in (
+        lambda *more: verify(clips, *more),
+        lambda *more: poseauth("extract", clips, "-o", tmp_path / "out", *more),
+        lambda *more: poseauth(
+            "enroll", "--person", "Eve", clips, "--impostor", speeches / "others", "--home", tmp_path / "none", *more
+        ),
+    ):
+        _, out, err = run()
+        told = f"{clips}/: 2 folders in it are passed over (2023, 2024); --recursive reads them too\n"
+        assert (err.count("passed over"), told in err) == (1, True)
+        assert "a.npz" not in out + err
+        _, out, err = run("--recursive")
+        assert ("passed over" in err, "a.npz" in out + err, "b.npz" in out + err) == (False, True, True)
+    _, _, err = poseauth("extract", clips / "2024", clips / "2023", "-o", tmp_path / "out")
+    assert f"{clips / '2024'}: no clip in this folder itself; there are in folders in it (spring), which --rec" in err
+    assert "passed over" not in err
+
+
 def test_a_folder_of_impostors_groups_by_person(poseauth, speeches, tmp_path):
     import shutil
 
@@ -428,6 +462,44 @@ def test_removing_asks_first(poseauth, home, monkeypatch):
     status, _, err = poseauth("profiles", "remove", "Ada", "--home", home)
     assert (status, "Nothing was removed" in err) == (1, True)
     assert "Ada" in poseauth("profiles", "list", "--home", home)[1]
+
+
+def test_removing_where_nobody_can_be_asked_removes_nothing_and_names_the_way(poseauth, home, monkeypatch):
+    import io
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    status, _, err = poseauth("profiles", "remove", "Ada", "--home", home)
+    assert (status, "there is nobody to ask. Add --yes" in err, "Interrupted" in err) == (2, True, False)
+    assert "Ada" in poseauth("profiles", "list", "--home", home)[1]
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
+    assert poseauth("profiles", "remove", "Ada", "--home", home)[0] == 130
+
+
+def test_an_export_makes_the_folder_it_is_to_stand_in(poseauth, home, tmp_path):
+    target = tmp_path / "new" / "deep" / "ada.poseauth"
+    assert poseauth("profiles", "export", "Ada", "-o", target, "--home", home)[0] == 0
+    assert target.is_file()
+
+
+@pytest.mark.parametrize("form", ["npz", "openpose"])
+def test_keypoints_are_not_written_over_those_they_were_read_from(poseauth, speeches, tmp_path, form):
+    poseauth("extract", speeches / "short.npz", "-o", tmp_path, "--format", form)
+    (source,) = tmp_path.iterdir()
+    files = [source] if source.is_file() else sorted(source.iterdir())
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    status, _, err = poseauth("extract", source, "-o", tmp_path, "--format", form)
+    assert (status, "would be written over itself. Name another folder" in err) == (3, True)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
+
+
+def test_a_list_on_stdin_is_refused_where_it_is_not_read(poseauth, tmp_path):
+    status, _, err = poseauth("extract", "-", "-o", tmp_path / "out")
+    assert (status, "a list on stdin (-) is for archives" in err) == (2, True)
 
 
 @pytest.mark.parametrize("form", ["npz", "csv", "openpose"])
@@ -650,6 +722,23 @@ def test_named_impostors_of_whom_none_can_be_read_stop_the_enrolment(poseauth, s
     )
     assert (status, "none could be read" in err) == (1, True)
     assert not (tmp_path / "home").exists()
+    assert "one.npz: 10.0 s" not in err
+
+
+def test_that_one_video_will_not_do_is_said_before_those_of_others_are_read(poseauth, speeches, tmp_path):
+    arguments = ("enroll", "--person", "Ada", speeches / "test-ada.npz", "--impostor", speeches / "others")
+    status, _, err = poseauth(*arguments, "--home", tmp_path / "home")
+    assert (status, "--allow-weak" in err) == (1, True)
+    assert err.index("will be refused: 1 video of Ada could be read, and 2 are needed") < err.index("bob.npz")
+
+
+def test_hidden_folders_among_impostors_are_nobody(poseauth, speeches, tmp_path):
+    shutil.copytree(speeches / "others", tmp_path / "others")
+    (tmp_path / "others" / ".thumbnails").mkdir()
+    status, _, err = poseauth(
+        "enroll", "--person", "Ada", speeches / "ada", "--impostor", tmp_path / "others", "--home", tmp_path / "home"
+    )
+    assert status == 0, err
 
 
 def test_a_clip_too_short_for_a_window_gives_no_empty_csv(poseauth, speeches, tmp_path):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cli.evaluate import _read_clips, _vary
-from cli.evaluation_report import SCORE_COLUMNS, VariedTrial, ladder_figures, summary, write_text
+from cli.evaluate import _extractor_of, _read_clips, _vary
+from cli.evaluation_report import SCORE_COLUMNS, VariedTrial, cautions, ladder_figures, report, summary, write_text
 from cli.labelled_table import TableRow
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
@@ -20,6 +21,9 @@ from person_profiles.scorers import ClipScore
 from person_profiles.trials import Trial, TrialScore
 from poseauth.errors import NobodyError, StorageError
 from poseauth.keypoint_files import read_keypoints, write_keypoints
+from poseauth.keypoints import ExtractorFingerprint
+from tests.cli.parsed_page import Page
+from tests.person_profiles.golden_profile import golden_profile
 
 PEOPLE = ("ada", "bob", "cleo")
 FIGURES = {
@@ -371,6 +375,8 @@ def test_clips_that_cannot_be_analysed_are_named_and_leave_the_others(evaluate, 
     assert "no such file" in lost["clips/gone.npz"]["reason"]
     assert "gone.npz" in err
     assert "not analysed: 2" in said
+    assert "clips/short.npz, held against ada, not analysed: " in err
+    assert "clips/gone.npz, held against" not in err  # named when it was to be read
 
 
 def test_a_row_that_names_a_folder_is_told_and_not_lost(tmp_path):
@@ -418,6 +424,161 @@ def test_a_table_that_makes_no_sense_is_a_usage_error(evaluate, tables, rows, wo
     status, told, _, err = evaluate(*with_tables(tables(trials=rows)))
     assert (status, told) == (2, None)
     assert words in " ".join(err.split())
+    assert "trials.csv" in err
+
+
+def test_the_figures_are_told_before_files_are_written_and_one_that_fails_costs_no_other(
+    poseauth, tables, tmp_path, monkeypatch, home, speeches
+):
+    def full(path, told):
+        raise StorageError(f"{path} cannot be written: No space left on device")
+
+    monkeypatch.setattr("cli.evaluate.write_json", full)
+    status, out, err = poseauth(
+        "evaluate", "--trials", of_ada(speeches, tmp_path), "--home", home, "--resamples", 5,
+        "--json", tmp_path / "out.json", "--scores", tmp_path / "new" / "deep" / "scores.csv",
+        "--page", tmp_path / "pages" / "page.html", "--plots", tmp_path / "plots",
+    )  # fmt: skip
+    assert (status, "out.json cannot be written: No space left" in err) == (1, True)
+    assert "auc                   1.000" in out
+    assert len(list(csv.DictReader((tmp_path / "new" / "deep" / "scores.csv").open()))) == 2
+    assert (tmp_path / "pages" / "page.html").is_file()
+    assert len(list((tmp_path / "plots").iterdir())) == 6
+
+
+def of_ada(speeches, folder):
+    """A table of a clip of Ada's and one of somebody else."""
+    paths = (("test-ada", "genuine"), ("test-other", "impostor"))
+    rows = [{"person": "Ada", "path": f"{speeches / name}.npz", "label": label} for name, label in paths]
+    return write_table(folder / "trials.csv", rows)
+
+
+def test_places_that_cannot_be_written_are_refused_before_a_clip_is_read(
+    poseauth, speeches, home, tmp_path, n_read, monkeypatch
+):
+    trials = of_ada(speeches, tmp_path)
+    before = trials.read_bytes()
+    arguments = ("evaluate", "--trials", trials, "--home", home)
+    status, _, err = poseauth(*arguments, "--page", trials / "page.html")
+    assert (status, f"{trials} is no folder. Name another place" in err) == (1, True)
+    status, _, err = poseauth(*arguments, "--scores", trials)
+    assert (status, "results would be written over" in err) == (2, True)
+    status, _, err = poseauth(*arguments, "--json", tmp_path / "x", "--page", tmp_path / "x")
+    assert (status, "results would be written over" in err) == (2, True)
+
+    def locked(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("poseauth.whole_files.tempfile.TemporaryFile", locked)
+    status, _, err = poseauth(*arguments, "--json", tmp_path / "x")
+    assert (status, "x cannot be written: Permission denied. Name another place" in err) == (1, True)
+    assert trials.read_bytes() == before
+    assert n_read == []
+
+
+def test_people_whom_nobody_enrols_are_told_before_a_clip_is_read(poseauth, tables, home, n_read):
+    enrol, trials = tables(trials=[{"person": "eve", "path": "clips/ada-2.npz", "label": "genuine"}])
+    status, _, err = poseauth("evaluate", "--enrol", enrol, "--trials", trials)
+    assert status == 1
+    assert "trials.csv holds clips against eve, whom" in err
+    assert "It enrols ada, bob, cleo" in err
+    status, _, err = poseauth("evaluate", "--trials", trials, "--home", home)
+    assert (status, "eve is not enrolled" in err) == (1, True)
+    assert n_read == []
+
+
+def test_few_clips_of_a_side_are_too_few_for_rates(evaluate, tables):
+    status, told, said, _ = evaluate(*with_tables(tables(trials=trial_rows(claimed=("ada",)))), "--closed")
+    assert status == 0
+    assert told["few_clips"] == {"genuine": 2, "impostor": 4, "needed_of_a_side": 40}
+    assert "2 genuine clips and 4 of impostors or fakes are far too few for rates, which take 40 of a side" in said
+    assert "where 0 of 2 went wrong, up to 84% may (exact 95 % interval)" in said
+
+
+def result(recording, *, genuine=True, judged=True, log10_lr=0.5, claimed="ada"):
+    """A trial of one of many recordings as it was scored."""
+    label, actual = ("genuine", claimed) if genuine else ("impostor", None)
+    sequence = speak(STYLES[0], duration_s=0.2, seed=recording)
+    scored = ClipScore(
+        0.5 if genuine else -0.5, np.zeros(1), np.zeros(1), log10_lr, None if log10_lr is None else np.zeros(1), judged
+    )
+    return TrialScore(recording, Trial(claimed, sequence, label, actual), (), scored, 0.0)
+
+
+def test_so_many_clips_of_both_sides_that_rates_can_be_told_and_one_less():
+    enough = [result(n, genuine=n % 2 == 0) for n in range(80)]
+    assert report(enough, mode="open", seed=0, n_resamples=2)["few_clips"] is None
+    one_less = report(enough[1:], mode="open", seed=0, n_resamples=2)["few_clips"]
+    assert one_less == {"genuine": 39, "impostor": 40, "needed_of_a_side": 40}
+    again = [*enough[1:], replace(enough[2], number=80)]  # the same recording once more is no other clip
+    assert report(again, mode="open", seed=0, n_resamples=2)["few_clips"] == one_less
+
+
+@pytest.mark.parametrize(
+    ("mode", "results", "told", "not_told"),
+    [
+        ("existing profiles", {}, ["do not overlap", "ratio of 1 (a verdict"], ["enrolled anew", "side", "calibrated"]),
+        ("open", {}, ["enrolled anew", "has not met them"], ["fitted on these trials"]),
+        ("closed", {}, ["enrolled anew"], ["has not met them"]),
+        ("open", {"judged": False}, ["1 of 2 trials, seen from another side than the enrolled videos, count as"], []),
+        ("open", {"log10_lr": None}, ["not every profile is calibrated", "fitted on these trials"], []),
+    ],
+)
+def test_what_the_ratios_have_not_in_common_with_those_of_verify_is_told(mode, results, told, not_told):
+    found = report([result(0, **results), result(1, genuine=False)], mode=mode, seed=0, n_resamples=2)
+    (words,) = [words for words in cautions(found) if words.startswith("These are not the ratios that verify prints")]
+    assert all(part in words for part in told)
+    assert not any(part in words for part in not_told)
+    assert not [words for words in cautions({}) if words]
+
+
+def test_the_cautions_stand_on_the_page(evaluate, tables, tmp_path):
+    paths = with_tables(tables(trials=trial_rows(claimed=("ada",))))
+    _, told, said, _ = evaluate(*paths, "--closed", "--page", tmp_path / "page.html")
+    shown = Page((tmp_path / "page.html").read_text(encoding="utf-8")).said
+    assert len(cautions(told)) == 2
+    for words in cautions(told):
+        assert words in said
+        assert words in shown
+
+
+def test_clips_of_another_extractor_than_the_profile_s_are_not_tried_and_its_own_is_taken(
+    poseauth, speeches, home, tmp_path, monkeypatch
+):
+    shown = read_keypoints(speeches / "test-ada.npz")
+    foreign = replace(shown.provenance, extractor=ExtractorFingerprint("other", "1", "0" * 64))
+    write_keypoints(replace(shown, provenance=foreign), tmp_path / "foreign.npz")
+    trials = write_table(
+        tmp_path / "trials.csv",
+        [
+            {"person": "Ada", "path": "foreign.npz", "label": "genuine"},
+            {"person": "Ada", "path": f"{speeches / 'test-other.npz'}", "label": "impostor"},
+        ],
+    )
+    out = tmp_path / "out.json"
+    status, _, _ = poseauth("evaluate", "--trials", trials, "--home", home, "--json", out, "--resamples", 5)
+    assert status == 3
+    lost, _ = json.loads(out.read_text())["scores"]
+    assert "Two estimators do not place a wrist alike" in lost["reason"]
+    assert "--any-extractor" not in lost["reason"]
+
+
+def test_the_profiles_say_which_extractor_is_taken():
+    def kept(*names):
+        some = [ExtractorFingerprint(name, "1", "0" * 64) if name else None for name in names]
+        return {str(n): (replace(golden_profile(), extractor=one), ()) for n, one in enumerate(some)}
+
+    assert _extractor_of(kept("mediapipe", "mediapipe")) == "mediapipe"
+    assert _extractor_of(kept("mediapipe", "yolo")) == "auto"
+    assert _extractor_of(kept(None)) == "auto"
+    assert _extractor_of(kept("an estimator of one's own")) == "auto"
+
+
+def test_paths_seen_from_here_and_not_from_the_table_are_told(poseauth, speeches, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(speeches)
+    trials = write_table(tmp_path / "t.csv", [{"person": "Ada", "path": "test-ada.npz", "label": "genuine"}])
+    status, _, err = poseauth("evaluate", "--trials", trials, "--home", home)
+    assert (status, "A path in a table is seen from the table's folder" in err) == (3, True)
 
 
 def test_closed_needs_an_enrolment_table(poseauth, tables):

@@ -18,7 +18,7 @@ from keypoint_extractors.following import Follow
 from keypoint_extractors.observation import Detections, no_detections
 from keypoint_extractors.openpose_json import write_openpose_folder
 from keypoint_extractors.registry import Extractor
-from keypoint_extractors.sources import SourceReader, find_sources
+from keypoint_extractors.sources import SourceReader, find_sources, folders_with_clips
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import ExtractorError, KeypointFileError, NobodyError, VideoError
 from poseauth.keypoint_files import write_keypoints
@@ -318,12 +318,37 @@ def test_a_folder_without_clips_and_a_path_to_nothing_are_named(tmp_path):
         find_sources(tmp_path / "nothing")
 
 
+def test_folders_in_a_folder_that_hold_clips_are_found_however_deep_and_no_link_to_the_folder_itself(tmp_path):
+    for name in ("top.mp4", "2023/a.mp4", "2024/spring/b.npz", "notes/n.txt", ".trash/c.mp4", "json/0_keypoints.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert [path.name for path in folders_with_clips(tmp_path)] == ["2023", "2024"]
+
+
+def test_a_folder_whose_clips_are_all_in_folders_in_it_names_these(tmp_path):
+    for number in range(7):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "clip.mp4").touch()
+    with pytest.raises(VideoError, match=r"no clip in this folder itself; .*\(0, 1, 2, 3, 4 and 2 more\), which --rec"):
+        find_sources(tmp_path)
+    assert len(find_sources(tmp_path, recursive=True)) == 7
+
+
 @pytest.mark.parametrize("address", ["https://example.org/clip.mp4", "rtsp://camera/1", "concat://a|b"])
 def test_addresses_are_refused_by_name(address):
     from pathlib import Path
 
     with pytest.raises(VideoError, match="addresses are not opened"):
         find_sources(Path(address))
+
+
+def test_an_empty_video_is_called_empty_and_loads_no_network(tmp_path):
+    (tmp_path / "clip.mp4").touch()
+    reader, opened = reader_with(MeanBrightness())
+    with pytest.raises(VideoError, match=r"clip\.mp4: the file is empty\. Copy or download it again"):
+        reader.read(tmp_path / "clip.mp4")
+    assert opened == []
 
 
 def test_a_damaged_keypoint_file_is_named(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poseauth.shown_text import encodable, readable
+from poseauth.shown_text import encodable, names_told, readable
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r", "\t", "\x07", "\x1b", "\x9b", "\u2028", "\u202e", "\udcff"])
@@ -16,3 +16,9 @@ def test_what_is_not_printable_comes_out_as_its_escape(mark):
 
 def test_what_utf_8_cannot_hold_comes_out_as_its_escape_and_all_else_stays():
     assert encodable("clip\udcff\n名.mp4") == "clip\\udcff\n名.mp4"
+
+
+def test_of_many_names_the_first_are_told_and_how_many_more_there_are():
+    assert names_told(["a", "b"]) == "a, b"
+    assert names_told(list("abcde")) == "a, b, c, d, e"
+    assert names_told(list("abcdefg")) == "a, b, c, d, e and 2 more"

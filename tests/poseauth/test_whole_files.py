@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from poseauth.whole_files import named_when_whole, written_whole
+from poseauth.errors import StorageError
+from poseauth.whole_files import make_room, named_when_whole, written_whole
 
 
 def test_the_old_content_stands_until_the_new_is_whole(tmp_path):
@@ -54,3 +57,26 @@ def test_a_file_that_others_write_by_name_is_there_when_it_is_whole(tmp_path, co
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_room_is_made_for_a_file_and_nothing_is_left_or_changed(tmp_path):
+    make_room(tmp_path / "new" / "deep" / "file")
+    assert list((tmp_path / "new" / "deep").iterdir()) == []
+    (tmp_path / "file").write_bytes(b"old")
+    make_room(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    make_room(tmp_path / "pipe")  # to open it would wait for a reader
+
+
+def test_a_place_below_a_file_and_one_that_is_a_folder_are_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "page.html", tmp_path / "file" / "deep" / "page.html"):
+        with pytest.raises(StorageError, match=r"is no folder\. Name another place"):
+            make_room(path)
+    with pytest.raises(StorageError, match=r"cannot be written: Is a directory\. Name another --page"):
+        make_room(tmp_path, or_else="Name another --page")
