@@ -10,7 +10,7 @@ from poseauth import __version__
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import VOTE_THRESHOLD, Verdict
 from poseauth.keypoint_files import provenance_as_dict
-from poseauth.metrics import Estimate
+from poseauth.metrics import Estimate, highest_share
 from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, odds, sentence, verbal_scale
 from poseauth.windows import WINDOW_S
 
@@ -384,12 +384,10 @@ def _test_rows(evidence: ClipEvidence) -> list[tuple[str, str]]:
 
 
 def _errors(n_wrong: int, n_tried: int) -> str:
-    """How often it was wrong, and may be: the upper end of the exact 95 % interval (Clopper and Pearson 1934)."""
+    """How often it was wrong, and may be."""
     if not n_tried:
         return "none tried"
-    from scipy.stats import binomtest
-
-    high = binomtest(n_wrong, n_tried).proportion_ci(0.95, method="exact").high
+    high = highest_share(n_wrong, n_tried)
     return f"{n_wrong} of {n_tried}; for all that this many tell, up to {100 * high:.0f} % may be wrong"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from poseauth import __version__
 from poseauth.arrays import Float64Array
 from poseauth.errors import StorageError
+from poseauth.metrics import highest_share
 
 if TYPE_CHECKING:
     from person_profiles.trials import Trial, TrialScore
@@ -163,11 +164,10 @@ def cautions(told: Mapping[str, Any]) -> list[str]:
     few, sentences = told.get("few_clips"), []
     tried = [few[side] for side in ("genuine", "impostor") if few[side]] if few else []
     if few and tried:
-        high = 1 - 0.025 ** (1 / min(tried))  # of the exact 95 % interval of 0 of n (Clopper and Pearson 1934)
         sentences.append(
             f"{counted(few['genuine'], 'genuine clip')} and {few['impostor']} of impostors or fakes are far too few "
             f"for rates, which take {few['needed_of_a_side']} of a side: where 0 of {min(tried)} went wrong, up to "
-            f"{high:.0%} may (exact 95 % interval). Intervals by resampling do not show that."
+            f"{highest_share(0, min(tried)):.0%} may (exact 95 % interval). Intervals by resampling do not show that."
         )
     if told.get("unlike_verify"):
         sentences.append(f"These are not the ratios that verify prints: {'; '.join(told['unlike_verify'])}.")

@@ -269,6 +269,21 @@ def tippett(genuine_log10_lr: Scores, impostor_log10_lr: Scores) -> TippettCurve
     )
 
 
+def highest_share(n_wrong: int, n_tried: int) -> float:
+    """Up to which share may be wrong where so many of so many were: upper end of the exact 95 % interval, 0 to 1.
+
+    Clopper and Pearson, Biometrika 26, 1934.
+
+    Parameters
+    ----------
+    n_wrong, n_tried : int
+        Independent trials, one at the least.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(n_wrong, n_tried).proportion_ci(0.95, method="exact").high)
+
+
 def bootstrap_interval(
     statistic: Callable[[npt.NDArray[np.intp]], float],
     groups: Sequence[object],

@@ -14,6 +14,7 @@ from poseauth.metrics import (
     det_points,
     equal_error_rate,
     fmr_fnmr_at,
+    highest_share,
     min_dcf,
     roc_auc,
     tippett,
@@ -241,3 +242,11 @@ def test_a_figure_defined_in_few_resamples_has_no_interval():
 def test_an_interval_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match="out of range"):
         bootstrap_interval(lambda rows: 0.0, range(3), rng=np.random.default_rng(0), **wrong)
+
+
+@pytest.mark.parametrize(
+    ("n_wrong", "n_tried", "high"), [(0, 4, 1 - 0.025 ** (1 / 4)), (0, 40, 0.0881), (2, 10, 0.5561)]
+)
+def test_so_few_trials_leave_so_high_a_share_possible(n_wrong, n_tried, high):
+    # The closed form of none wrong; the others as Clopper and Pearson's charts have them.
+    assert highest_share(n_wrong, n_tried) == pytest.approx(high, abs=1e-4)
