@@ -25,13 +25,12 @@ from poseauth.batch.shard_run import Done, Part, Piece, Runner, ShardRun
 from poseauth.batch.store import Store
 from poseauth.batch.worker_processes import Lost, Work, run_here, run_in_processes
 from poseauth.errors import InputError
-from poseauth.shown_text import encodable, readable
+from poseauth.shown_text import counted, encodable, readable
 
 from .archive_clips import ArchiveClip, list_archive
 from .archive_work import BYTES, CPU_S, VIDEO_S, About, Fetching
 from .clip_batch import threads_of_processes, usual_jobs
 from .options import together
-from .page import counted
 from .result_table import ResultColumns
 
 NOT_ANALYSED = "not analysed"

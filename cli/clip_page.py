@@ -12,12 +12,13 @@ from poseauth.decision import VOTE_THRESHOLD, Verdict
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.metrics import Estimate, highest_share
 from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, odds, sentence, verbal_scale
+from poseauth.shown_text import counted
 from poseauth.windows import WINDOW_S
 
 from . import clip_why, score_chart
 from .clip_evidence import ClipEvidence, Moment, Quality
 from .next_steps import next_steps
-from .page import NOT_KNOWN, capital, counted, document, listed, section, table, text
+from .page import NOT_KNOWN, capital, document, listed, section, table, text
 from .score_chart import letters, shown_rows, timecode
 from .telling import is_few
 

@@ -19,9 +19,10 @@ from poseauth.plain_measures import (
     WIDTH,
     Measure,
 )
+from poseauth.shown_text import counted
 
 from .clip_evidence import ClipEvidence
-from .page import NOT_KNOWN, capital, counted, listed, table, text
+from .page import NOT_KNOWN, capital, listed, table, text
 
 _MINUTE_S = 60.0
 _KEEPS_STILL = 0.35

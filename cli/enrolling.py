@@ -12,9 +12,7 @@ import click
 from poseauth.errors import ProfileError, ProfileExistsError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
-from poseauth.shown_text import readable
-
-from .page import counted
+from poseauth.shown_text import counted, readable
 
 if TYPE_CHECKING:
     from person_profiles.enrolment import Negative

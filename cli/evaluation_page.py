@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from poseauth.report import NOT_EXAMINED, SCOPE
+from poseauth.shown_text import counted
 
 from .evaluation_report import SETS, cautions
-from .page import counted, document, section, table, text
+from .page import document, section, table, text
 
 FIGURE_WORDS = {
     "auc": "AUC: how often a genuine one scores above an impostor's, under one training",

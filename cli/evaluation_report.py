@@ -14,11 +14,11 @@ from poseauth import __version__
 from poseauth.arrays import Float64Array
 from poseauth.errors import StorageError
 from poseauth.metrics import highest_share
+from poseauth.shown_text import counted
 
 if TYPE_CHECKING:
     from person_profiles.trials import Trial, TrialScore
 
-from .page import counted
 from .telling import FEW_TRIALS
 
 FORMAT_VERSION = 1
@@ -442,7 +442,7 @@ def summary(told: Mapping[str, Any]) -> str:
     n = told["n"]
     counts = ", ".join(f"{n[label]} {label}" for label in ("genuine", "impostor", "fake") if n[label])
     lines = [
-        f"{counts or 'no'} trials of {n['people']} {'person' if n['people'] == 1 else 'people'}, "
+        f"{counts or 'no'} trials of {counted(n['people'], 'person')}, "
         f"{counted(n['recordings'], 'recording')}, {counted(n['trainings'], 'training')}; not analysed: "
         f"{n['not_analysed']}",
         SETS[told["set"]],

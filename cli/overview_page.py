@@ -11,8 +11,9 @@ from urllib.parse import quote_from_bytes
 
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, SCOPE, odds
+from poseauth.shown_text import counted
 
-from .page import counted, document, section, text
+from .page import document, section, text
 
 _NOT_ANALYSED = "not analysed"
 _ORDER = {Verdict.FAKE: 0, Verdict.INCONCLUSIVE: 1, Verdict.AUTHENTIC: 2}

@@ -113,11 +113,6 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: 1 clip, 2 clips."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def text(words: str) -> str:
     """Text for any place in the page: a table's cells may hold markup and control codes."""
     return escape(readable(words))

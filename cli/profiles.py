@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from poseauth.errors import PoseAuthError
-from poseauth.shown_text import readable
+from poseauth.shown_text import counted, readable
 
 from .options import home_option, open_store
 from .reading import SOME_FAILED
@@ -59,7 +59,7 @@ def list_profiles(home: Path | None, as_json: bool) -> int:
         else:
             n_own = sum(video.role == "genuine" for video in entry.profile.videos)
             click.echo(
-                f"{entry.profile.name}: {entry.profile.seconds_genuine:.0f} s in {n_own} videos, "
+                f"{entry.profile.name}: {entry.profile.seconds_genuine:.0f} s in {counted(n_own, 'video')}, "
                 f"{entry.profile.created[:10]}, {entry.profile.extractor or 'extractor not known'}"
                 + (click.style("; WEAK, every answer is inconclusive", fg="yellow") if entry.profile.is_weak else "")
             )

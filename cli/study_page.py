@@ -6,10 +6,11 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from poseauth.shown_text import counted
 from poseauth.study.measures import MIN_GROUPS
 
 from .evaluation_page import definitions
-from .page import counted, document, listed, section, table, text
+from .page import document, listed, section, table, text
 from .study_report import how_sure, name_of, seconds, spread
 
 _STYLE = """

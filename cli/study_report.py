@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from poseauth import __version__
 from poseauth.batch.row_file import Row
 from poseauth.errors import StorageError
+from poseauth.shown_text import counted
 from poseauth.study.measures import NAMES
 from poseauth.study.splitting import LABELS, SIDES
-
-from .page import counted
 
 if TYPE_CHECKING:
     from .study_run import StudyClips

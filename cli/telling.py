@@ -8,7 +8,7 @@ import click
 
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, PROPOSITIONS, SCOPE, Verification, in_words, sentence, verbal_scale
-from poseauth.shown_text import readable
+from poseauth.shown_text import counted, readable
 
 if TYPE_CHECKING:
     from person_profiles.profile import Profile, SelfTest
@@ -77,11 +77,11 @@ def describe_profile(profile: Profile) -> str:
     others = [video for video in profile.videos if video.role != "genuine"]
     people = len({video.group for video in others})
     lines = [
-        f": {profile.seconds_genuine:.0f} s of usable movement in {len(own)} videos, recipe {profile.recipe.name}, "
-        f"seed {profile.seed}, {profile.created}",
+        f": {profile.seconds_genuine:.0f} s of usable movement in {counted(len(own), 'video')}, recipe "
+        f"{profile.recipe.name}, seed {profile.seed}, {profile.created}",
         f"{_INDENT}compared with: "
         + (
-            f"{len(others)} videos of {people} others"
+            f"{counted(len(others), 'video')} of {counted(people, 'other')}"
             if others
             else f"{profile.n_surrogates} surrogate windows, no real person"
         ),
@@ -98,8 +98,9 @@ def describe_profile(profile: Profile) -> str:
 def self_test_in_words(test: SelfTest) -> list[str]:
     """How well the person was told from strangers."""
     lines = [
-        f"self-test, {test.n_genuine_videos} videos of the person and {test.n_other_videos} of {test.n_other_people} "
-        f"others, each judged unseen: AUC {_told(test.auc)}, EER {_told(test.eer)}, Cllr {_told(test.cllr)}"
+        f"self-test, {counted(test.n_genuine_videos, 'video')} of the person and {test.n_other_videos} of "
+        f"{counted(test.n_other_people, 'other')}, each judged unseen: AUC {_told(test.auc)}, EER {_told(test.eer)}, "
+        f"Cllr {_told(test.cllr)}"
         + (f"; {test.n_genuine_clips + test.n_other_clips} clips are far too few for rates" if is_few(test) else ""),
         f"of {test.n_genuine_clips} own clips {test.n_genuine_against} were taken for somebody else, of "
         f"{test.n_other_clips} of others {test.n_other_for} for the person; {test.n_undecided} undecided",

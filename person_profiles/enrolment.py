@@ -21,6 +21,7 @@ from poseauth.head_turn import turns_of
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
 from poseauth.near_duplicates import near_duplicates
 from poseauth.recipes import RECIPES, Recipe
+from poseauth.shown_text import counted
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
 from poseauth.training import Epoch
 from poseauth.windows import WindowOptions
@@ -289,16 +290,18 @@ def _check_enough(name: str, own: Sequence[Clip], evidence: Sequence[Evidence], 
     seconds = sum(clip.record.seconds for clip in own)
     left_out = _left_out(evidence)
     if seconds < MIN_ENROL_S:
+        shown = f"{counted(len(own), 'video')} show{'s' if len(own) == 1 else ''} {name}'s upper body"
         raise EnrolmentError(
-            f"{len(own)} videos show {name}'s upper body for {seconds:.1f} s in uncut pieces of 5 s or more{left_out}; "
-            f"{MIN_ENROL_S:g} s are needed to learn anything, minutes to learn it well. Give longer videos in which "
-            "shoulders, elbows and head are in view"
+            f"{shown} for {seconds:.1f} s in uncut pieces of 5 s or more{left_out}; {MIN_ENROL_S:g} s are needed to "
+            "learn anything, minutes to learn it well. Give longer videos in which shoulders, elbows and head are in "
+            "view"
         )
     n_windows = sum(len(clip.windows) for clip in own)
     if alone and n_windows < MIN_SURROGATE_WINDOWS:
         raise EnrolmentError(
-            f"{name} has {n_windows} windows of 5 s{left_out} and nobody to compare with; {MIN_SURROGATE_WINDOWS} are "
-            "needed to make surrogate impostors. Give longer videos, or clips of other people with --impostor"
+            f"{name} has {counted(n_windows, 'window')} of 5 s{left_out} and nobody to compare with; "
+            f"{MIN_SURROGATE_WINDOWS} are needed to make surrogate impostors. Give longer videos, or clips of other "
+            "people with --impostor"
         )
 
 

@@ -20,6 +20,7 @@ from poseauth.calibration import MIN_VIDEOS, Calibration, ScoreLine, fit_calibra
 from poseauth.metrics import Estimate, bootstrap_interval, cllr, equal_error_rate, roc_auc
 from poseauth.recipes import Recipe
 from poseauth.scoring import scores_in_mirror
+from poseauth.shown_text import counted
 from poseauth.training import Epoch
 from poseauth.windows import FPS, WINDOW_S
 
@@ -105,13 +106,13 @@ def _too_few(own: Sequence[Clip], others: Sequence[Clip], recipe: Recipe) -> str
         return "it was not tested, as the recipe asks"
     if len(own) < MIN_VIDEOS:
         return (
-            f"it is untested: {len(own)} usable video of the person, and {MIN_VIDEOS} are needed to leave one out. "
-            "Give more videos, best of other days"
+            f"it is untested: {counted(len(own), 'usable video')} of the person, and {MIN_VIDEOS} are needed to leave "
+            "one out. Give more videos, best of other days"
         )
     if len(people) < MIN_VIDEOS:
         return (
-            f"it is untested: {len(people)} other people, and {MIN_VIDEOS} are needed so that one can be a stranger. "
-            "Give clips of other people with --impostor"
+            f"it is untested: {counted(len(people), 'other person')}, and {MIN_VIDEOS} are needed so that one "
+            "can be a stranger. Give clips of other people with --impostor"
         )
     return None
 
@@ -287,8 +288,8 @@ def _weaknesses(test: SelfTest, calibration: Calibration) -> tuple[str, ...]:
         )
     if not found and max(calibration.upper_bound, -calibration.lower_bound) <= calibration.undecided:
         found.append(
-            f"{test.n_genuine_videos} videos of the person and {test.n_other_videos} of others support no likelihood "
-            f"ratio beyond the undecided band (factor {10**calibration.undecided:.1f}): give more videos"
+            f"{counted(test.n_genuine_videos, 'video')} of the person and {test.n_other_videos} of others support "
+            f"no likelihood ratio beyond the undecided band (factor {10**calibration.undecided:.1f}): give more videos"
         )
     return tuple(found)
 

@@ -12,6 +12,7 @@ from poseauth.decision import Decision, Verdict
 from poseauth.errors import PoseAuthError
 from poseauth.keypoint_files import provenance_as_dict
 from poseauth.keypoints import Provenance
+from poseauth.shown_text import counted
 from poseauth.windows import WINDOW_S
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ def caveats_of(provenance: Provenance | None) -> tuple[str, ...]:
             f"{coverage.broke_off}"
         )
     if provenance.n_people_ignored:
-        found.append(f"{provenance.n_people_ignored} other people in view were ignored")
+        was = "was" if provenance.n_people_ignored == 1 else "were"
+        found.append(f"{counted(provenance.n_people_ignored, 'other person')} in view {was} ignored")
     if provenance.n_people_ignored is None and provenance.extractor and provenance.extractor.name == "mediapipe":
         found.append("the extractor follows one person and does not count others in view")
     if provenance.n_shots_ambiguous:

@@ -17,6 +17,13 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 clip, 2 clips; 1 person, 2 people."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('person')}people" if noun.endswith("person") else f"{number} {noun}s"
+
+
 def names_told(names: Sequence[str]) -> str:
     """The first of many names, and how many more there are."""
     n_more = len(names) - _NAMES_TOLD

@@ -17,10 +17,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from poseauth import __version__
 from poseauth.decision import Verdict
 from poseauth.report import NOT_EXAMINED, SCOPE
-from poseauth.shown_text import readable
+from poseauth.shown_text import counted, readable
 
 from .. import page
-from ..page import counted
 from .jobs import Job, Jobs, Kind, State
 from .runner import Runner
 from .settings import Settings

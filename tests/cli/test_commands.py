@@ -309,7 +309,7 @@ def test_people_enrolled_before_are_others_to_compare_with(poseauth, speeches, h
         "--allow-weak",
     )  # fmt: skip
     assert status == 0
-    assert "compared with: 4 videos of 1 others" in out
+    assert "compared with: 4 videos of 1 other" in out
 
 
 @pytest.fixture
@@ -637,10 +637,10 @@ def test_a_copy_of_the_persons_own_recording_is_no_other(poseauth, speeches, sec
 
 
 def test_copies_of_somebody_enrolled_are_refused_and_the_way_to_a_second_profile_is_told(
-    poseauth, speeches, second_hand, home
+    poseauth, others_twice, second_hand, home
 ):
     copies = [second_hand(f"ada/{name}", name) for name in ("one", "two", "three")]
-    arguments = ("enroll", "--person", "Eve", *copies, "--impostor", speeches / "others", "--home", home)
+    arguments = ("enroll", "--person", "Eve", *copies, "--impostor", others_twice, "--home", home)
     status, _, err = poseauth(*arguments)
     assert (status, "is given as enrolled and, as one.mp4, as the person's own video" in err) == (1, True)
     assert "if Ada is the same person and a second profile is meant, add --same-as 'Ada'" in err

@@ -149,7 +149,7 @@ def test_who_passes_the_self_test_is_enrolled_with_its_figures(ada):
     ("n_own", "groups", "reason"),
     [
         (1, "abc", "1 usable video of the person, and 2 are needed"),
-        (3, "aaa", "1 other people, and 2 are needed so that one can be a stranger"),
+        (3, "aaa", "1 other person, and 2 are needed so that one can be a stranger"),
         (3, "", "0 other people"),
     ],
     ids=["one video", "one other person", "nobody else"],
@@ -364,7 +364,7 @@ def test_videos_without_a_digest_are_all_kept(speech, others, tiny):
 
 def test_one_video_given_twice_is_not_enough(speech, others, tiny):
     own = [speech("ada", duration_s=12)]
-    with pytest.raises(EnrolmentError, match=r"1 videos show Ada's upper body for 12\.0 s"):
+    with pytest.raises(EnrolmentError, match=r"1 video shows Ada's upper body for 12\.0 s"):
         enrol("Ada", [*own, *own], others(), recipe=tiny(), allow_weak=True)
 
 
@@ -411,7 +411,7 @@ def test_just_enough_video_is_learnt_from(speech, others, tiny):
 
 def test_video_in_which_the_upper_body_is_hidden_does_not_count(speech, others, tiny):
     own = [speech("ada 0", duration_s=30, hidden=(3, 6)), speech("ada 1", duration_s=10)]
-    with pytest.raises(EnrolmentError, match=r"1 videos show Ada's upper body for 10\.0 s"):
+    with pytest.raises(EnrolmentError, match=r"1 video shows Ada's upper body for 10\.0 s"):
         enrol("Ada", own, others(), recipe=tiny(), allow_weak=True)
 
 
@@ -456,7 +456,7 @@ def test_too_little_is_left_where_nobody_moves_and_the_count_is_told(speech, oth
     own = [frozen(speech("ada 0", duration_s=30), 10), looped(speech("ada 1", duration_s=30), 1)]
     with pytest.raises(
         EnrolmentError,
-        match=r"1 videos show Ada's upper body for 12\.0 s .*\(18 windows in which nobody moves and 2\d that were "
+        match=r"1 video shows Ada's upper body for 12\.0 s .*\(18 windows in which nobody moves and 2\d that were "
         r"shown before do not count\); 20 s are needed",
     ):
         enrol("Ada", own, others(), recipe=tiny(), allow_weak=True)

@@ -231,4 +231,4 @@ def test_a_whole_clip_of_one_person_has_no_caveat():
 
 def test_the_caveats_of_the_file_stand_in_a_result_without_a_verdict():
     result = not_analysed("clip.mp4", "Ada", "too short", provenance=Provenance("clip.mp4", n_people_ignored=1))
-    assert result.caveats == ("1 other people in view were ignored",)
+    assert result.caveats == ("1 other person in view was ignored",)

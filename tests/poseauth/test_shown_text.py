@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poseauth.shown_text import encodable, names_told, readable
+from poseauth.shown_text import counted, encodable, names_told, readable
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r", "\t", "\x07", "\x1b", "\x9b", "\u2028", "\u202e", "\udcff"])
@@ -22,3 +22,11 @@ def test_of_many_names_the_first_are_told_and_how_many_more_there_are():
     assert names_told(["a", "b"]) == "a, b"
     assert names_told(list("abcde")) == "a, b, c, d, e"
     assert names_told(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "told"),
+    [(1, "clip", "1 clip"), (0, "clip", "0 clips"), (1, "other person", "1 other person"), (3, "person", "3 people")],
+)
+def test_a_number_is_told_with_its_noun(number, noun, told):
+    assert counted(number, noun) == told
