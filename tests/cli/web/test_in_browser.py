@@ -95,7 +95,7 @@ def open_page(chromium):
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{base}{path}?token={TOKEN}")
+        page.goto(f"{base}{path}?token={TOKEN}", timeout=AT_LEISURE_MS)
         return page
 
     open_.complaints = complaints
@@ -324,7 +324,7 @@ def test_a_stranger_reads_how_to_get_in(chromium, quick):
     base, _ = quick
     context = chromium.new_context()
     page = context.new_page()
-    assert page.goto(base).status == 403
+    assert page.goto(base, timeout=AT_LEISURE_MS).status == 403
     expect(page.get_by_role("heading", level=1)).to_have_text("Not allowed")
     context.close()
 
