@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poseauth.arrays import Float32Array, Float64Array
+from poseauth.evidence import AFTER_S
 from poseauth.features import to_torso
 from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NOSE, R_ELBOW, R_SHOULDER, R_WRIST, KeypointSequence
 from poseauth.windows import FPS, WINDOW_S, find_segments
@@ -20,10 +21,10 @@ MIN_CORRELATION = 0.9
 """Above what chance gives: 0.87 was the most over 45,301 pairs of different recordings of four people (Balance Corpus).
 A copy with independent noise of 1 % of the torso size on every keypoint and frame reaches 0.93 and more."""
 MAX_AMBIGUITY = 0.2
-"""What the correlation lacks to 1, over what it lacks at the next best place of either recording a second or more away.
-Above, it is a manner of moving and no one movement: of 80 pairs of different recordings of invented beats of both arms
-at one pace, all above 0.9, the least was 0.23. Copies of 67 real recordings with that noise have 0.13 at the most, and
-one moment before two cameras 0.11 in the middle."""
+"""What the correlation lacks to 1, over what it lacks at the next best place of either recording, a second to a minute
+away. Above, it is a manner of moving and no one movement: of 80 pairs of different recordings of invented beats of both
+arms at one pace, all above 0.9, the least was 0.23. Copies of 67 real recordings with that noise have 0.13 at the most,
+and one moment before two cameras 0.11 in the middle."""
 MIN_MOVEMENT = 0.03
 """Root mean square way from the mean, in torso sizes, below which somebody is still: nothing to recognise them by."""
 
@@ -32,6 +33,9 @@ NOISE_FLOOR = 0.02
 noise."""
 
 _EVERY_S = 1.0
+_FAR_S = AFTER_S[1]
+"""A rhythm comes again sooner than this. What is shown once more after it is a copy, shown twice; within it,
+`poseauth.evidence` finds that."""
 _FRAME_STEP = 3
 """Frames averaged into one sample; every lag of one frame is still tried."""
 _KEYPOINTS = [NOSE, R_SHOULDER, R_ELBOW, R_WRIST, L_SHOULDER, L_ELBOW, L_WRIST]
@@ -109,8 +113,8 @@ def find_near_duplicate(
     Compared are the keypoints of nose, shoulders, elbows and wrists, seen from each frame's neck in torso sizes, at
     30 fps by timestamp: place, size and frame rate of the picture do not matter. A stretch of 5 s of one side, its mean
     taken off, is held against the other side at every lag. Every keypoint weighs alike as soon as it moves: one raised
-    arm is like another, all seven keypoints at once are not. A stretch that either recording repeats, or nearly, is a
-    rhythm and marks neither. A mirrored copy is not found.
+    arm is like another, all seven keypoints at once are not. A stretch that either recording repeats within a minute,
+    or nearly, is a rhythm and marks neither. A mirrored copy is not found.
 
     Parameters
     ----------
@@ -156,13 +160,12 @@ def _shared(pieces: Sequence[_Piece], known: TakenApart, rows: slice | _Rows = s
     stretches, starts, owners = known.stretches[rows], known.starts[rows], known.owners[rows]
     best, places = _best_match(stretches, pieces)
     alike = np.flatnonzero(best >= MIN_CORRELATION)  # few, so that only these are sought again
+    elsewhere = _best_elsewhere(stretches[alike], places[alike], pieces)
     found = {}
     for owner in np.unique(owners[alike]):
-        some = alike[owners[alike] == owner]
-        next_best = np.maximum(
-            _best_elsewhere(stretches[some], places[some], pieces),
-            _best_elsewhere(stretches[some], starts[some], known.pieces[owner]),
-        )
+        of_owner = owners[alike] == owner
+        some = alike[of_owner]
+        next_best = np.maximum(elsewhere[of_owner], _best_elsewhere(stretches[some], starts[some], known.pieces[owner]))
         unique = (next_best < MIN_CORRELATION) & (1 - best[some] <= MAX_AMBIGUITY * (1 - next_best))
         if unique.any():
             found[int(owner)] = float(best[some[unique]].max())
@@ -181,10 +184,11 @@ def _best_match(stretches: Float32Array, pieces: Sequence[_Piece]) -> tuple[Floa
 
 
 def _best_elsewhere(stretches: Float32Array, places: Float64Array, pieces: Sequence[_Piece]) -> Float32Array:
-    """Best correlation of each stretch where it begins a second or more from its place."""
+    """Best correlation of each stretch where it begins a second or more from its place, and no more than a minute."""
     best = np.full(len(stretches), -1.0, dtype=np.float32)
     for frames, correlation in _correlations(stretches, pieces):
-        correlation[np.abs(frames[:, None] - places) < _EVERY_S * FPS] = -1.0
+        away = np.abs(frames[:, None] - places)
+        correlation[(away < _EVERY_S * FPS) | (away > _FAR_S * FPS)] = -1.0
         best = np.maximum(best, correlation.max(axis=0))
     return best
 

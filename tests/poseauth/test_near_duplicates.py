@@ -72,6 +72,38 @@ def test_a_rhythm_that_a_recording_repeats_marks_neither():
     assert near_duplicates([beat, copy_of(beat)]) == []
 
 
+def shown_twice(sequence, *, apart_s):
+    """The sequence and, from that many seconds after its beginning, the same once more; nobody in between."""
+    return replace(
+        sequence,
+        keypoints=np.concatenate([sequence.keypoints] * 2),
+        confidence=np.concatenate([sequence.confidence] * 2),
+        timestamps_s=np.concatenate([sequence.timestamps_s, sequence.timestamps_s + apart_s]),
+        shot=np.concatenate([sequence.shot, sequence.shot + 1]),
+    )
+
+
+@pytest.mark.parametrize(("apart_s", "n_found"), [(40, 0), (80, 1)])
+def test_what_is_shown_again_after_more_than_a_minute_is_a_copy_and_no_rhythm(speeches, apart_s, n_found):
+    twice = shown_twice(copy_of(speeches[1]), apart_s=apart_s)
+    assert len(near_duplicates([speeches[1], twice])) == n_found
+    assert len(near_duplicates([twice, speeches[1]])) == n_found
+
+
+def test_a_sequence_is_gone_through_twice_however_many_it_shares_a_stretch_with(speeches, monkeypatch):
+    gone_through = []
+    correlations = module._correlations
+
+    def counted(stretches, pieces):
+        gone_through.append(pieces)
+        return correlations(stretches, pieces)
+
+    monkeypatch.setattr(module, "_correlations", counted)
+    known, clip = take_apart([*speeches, *map(copy_of, speeches)]), module._pieces(speeches[0])
+    module._shared(clip, known)
+    assert sum(pieces is clip for pieces in gone_through) == 2
+
+
 @pytest.mark.parametrize(("seconds", "n_found"), [(6.1, 1), (4.9, 0)])
 def test_six_seconds_in_common_are_found_wherever_they_stand_and_less_than_a_window_is_not(speeches, seconds, n_found):
     long = speeches[0]
