@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.evidence import AFTER_S
-from poseauth.features import to_torso
+from poseauth.features import median_torso_sizes, to_torso
 from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NOSE, R_ELBOW, R_SHOULDER, R_WRIST, KeypointSequence
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 from poseauth.windows import FPS, WINDOW_S, find_segments
 
 MIN_SHARED_S = WINDOW_S
@@ -45,11 +46,14 @@ _SPAN_FRAMES = (_N_SAMPLES - 1) * _FRAME_STEP + 1
 """From the first sample to the last."""
 _N_VALUES = _N_SAMPLES * 2 * len(_KEYPOINTS)
 _MAX_LAGS = 1024
-"""Lags compared at once, for memory."""
+_MAX_CORRELATIONS = 1 << 22
+"""Lags, and lags times stretches, compared at once, for memory."""
+_FARTHEST = 1e6
+"""Torso sizes; what lies farther out is in no picture, and its square would be no number."""
 
 _Rows = npt.NDArray[np.intp]
 _Piece = tuple[float, Float32Array]
-"""First frame and coordinates [shape=(14, S)], as of `_pieces`."""
+"""First frame and coordinates [shape=(S, 14)], as of `_pieces`."""
 
 
 @dataclass(frozen=True)
@@ -197,33 +201,48 @@ def _correlations(stretches: Float32Array, pieces: Sequence[_Piece]) -> Iterator
     """Some frames of the pieces after others, and what each stretch has in common with each [shape=(n, M)]."""
     for start_frame, series in pieces if len(stretches) else ():
         lags = np.arange(_n_lags(series))
-        for block in np.split(lags, np.arange(_MAX_LAGS, len(lags), _MAX_LAGS)):
+        n_at_once = max(1, min(_MAX_LAGS, _MAX_CORRELATIONS // len(stretches)))
+        for block in np.split(lags, np.arange(n_at_once, len(lags), n_at_once)):
             sliding, moving = _unit_stretches(series, block)
             if len(sliding):
                 yield start_frame + moving, sliding @ stretches.T
 
 
 def _n_lags(series: Float32Array) -> int:
-    return series.shape[1] - _SPAN_FRAMES + 1
+    return len(series) - _SPAN_FRAMES + 1
 
 
 def _pieces(sequence: KeypointSequence) -> list[_Piece]:
     """Of each uncut piece that is long enough the first frame and the torso-relative coordinates, frames averaged."""
-    found = []
-    for segment in find_segments(sequence):
-        if len(segment.keypoints) >= _STRETCH_FRAMES:
-            relative = to_torso(segment.keypoints[None])[0][:, _KEYPOINTS]
-            series = np.ascontiguousarray(relative.reshape(len(relative), -1).T)
-            n_sums = series.shape[1] - _FRAME_STEP + 1
-            sums = [series[:, frame : frame + n_sums] for frame in range(_FRAME_STEP)]
-            found.append((segment.start_s * FPS, np.sum(sums, axis=0) / np.float32(_FRAME_STEP)))
-    return found
+    return [
+        (segment.start_s * FPS, _averaged(segment.keypoints))
+        for segment in find_segments(sequence)
+        if len(segment.keypoints) >= _STRETCH_FRAMES
+    ]
+
+
+def _averaged(keypoints: Float32Array) -> Float32Array:
+    sizes = median_torso_sizes(keypoints[None])
+    series = LongArray((2 * len(_KEYPOINTS),))
+    for frames in in_pieces(len(keypoints) - _FRAME_STEP + 1):
+        some = keypoints[None, frames.start : frames.stop + _FRAME_STEP - 1]
+        relative = to_torso(some, sizes=sizes)[0][:, _KEYPOINTS].reshape(some.shape[1], -1)
+        relative[np.abs(relative) > _FARTHEST] = np.nan
+        n_sums = len(relative) - _FRAME_STEP + 1
+        sums = [relative[frame : frame + n_sums] for frame in range(_FRAME_STEP)]
+        series.add(np.sum(sums, axis=0) / np.float32(_FRAME_STEP))
+    return series.array()
 
 
 def _unit_stretches(series: Float32Array, starts: _Rows) -> tuple[Float32Array, _Rows]:
-    """Stretches from these frames on, brought to length 1, and the frames of those in which somebody moves."""
-    every = np.lib.stride_tricks.sliding_window_view(series, _SPAN_FRAMES, axis=1)[:, :, ::_FRAME_STEP]
-    stretches = every.transpose(1, 0, 2)[starts]
+    """Stretches from these frames on, brought to length 1, and the frames of those in which somebody moves.
+
+    The frames increase, and those between them are read.
+    """
+    some = np.ascontiguousarray(series[starts[0] : starts[-1] + _SPAN_FRAMES].T)
+    let_go(series)
+    every = np.lib.stride_tricks.sliding_window_view(some, _SPAN_FRAMES, axis=1)[:, :, ::_FRAME_STEP]
+    stretches = every.transpose(1, 0, 2)[starts - starts[0]]
     seen = np.isfinite(stretches)
     stretches[~seen] = 0.0
     stretches -= stretches.sum(axis=2, keepdims=True) / np.maximum(seen.sum(axis=2, keepdims=True), 1, dtype=np.float32)

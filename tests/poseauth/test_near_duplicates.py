@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,45 @@ def test_a_copy_is_found_across_blocks_of_lags(speeches, monkeypatch):
     in_blocks = near_duplicates(sequences)
     assert pairs_of(in_blocks) == pairs_of(whole) == [(2, 6)]
     assert in_blocks[0].correlation == pytest.approx(whole[0].correlation, abs=1e-6)
+
+
+def test_a_long_recording_lies_on_disk_and_is_searched_alike(speeches, monkeypatch):
+    sequences = [*speeches, copy_of(speeches[2], frames=slice(60, None))]
+    in_memory = near_duplicates(sequences)
+    monkeypatch.setattr("poseauth.long_arrays.IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr("poseauth.long_arrays.PIECE_FRAMES", 64)
+    monkeypatch.setattr(module, "_MAX_CORRELATIONS", 500)
+    assert pairs_of(near_duplicates(sequences)) == pairs_of(in_memory) == [(2, 6)]
+    for (_, first), (_, second) in zip(module._pieces(speeches[0]), take_apart(speeches).pieces[0], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_of_a_long_recording_little_more_is_held_than_of_a_short_one(speeches):
+    body = speeches[0].keypoints
+
+    def peak_bytes(n_times):
+        long = np.tile(body, (n_times, 1, 1))
+        tracemalloc.start()
+        assert len(module._averaged(long)) == len(long) - 2
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak_bytes(720) < 0.5 * 720 * body.nbytes  # 2.4 hours; all of it at once in torso sizes is twice as much
+
+
+def test_places_far_out_of_any_picture_do_not_hide_a_copy(speeches):
+    keypoints = np.concatenate([copy_of(speeches[0]).keypoints, speeches[1].keypoints * np.float32(0.002)])
+    keypoints[-200:, 4] = 3e37
+    n = len(keypoints)
+    clip = replace(
+        speeches[0],
+        keypoints=keypoints,
+        confidence=np.ones((n, 12), np.float32),
+        timestamps_s=np.arange(n) / 30,
+        shot=(np.arange(n) >= n // 2).astype(np.int32),
+    )
+    assert find_near_duplicate([clip], [speeches[0]]) == NearDuplicate(0, 0, pytest.approx(1, abs=1e-4))
 
 
 def test_a_mirrored_copy_is_not_found(speeches):
