@@ -76,7 +76,7 @@ def list_clips(sources: Iterable[Path], *, recursive: bool = False) -> Iterator[
                 yield ListedClip(path)
 
 
-def _found_at(source: Path, *, recursive: bool) -> list[Path]:
+def _found_at(source: Path, *, recursive: bool = False) -> list[Path]:
     from keypoint_extractors.sources import find_sources
 
     found = find_sources(source, recursive=recursive)
@@ -118,8 +118,12 @@ def check_one_clip(path: Path, name: str = "") -> None:
     InputError
         If it does not.
     """
+    from keypoint_extractors.sources import is_openpose_folder
+
+    if os.path.isdir(path) and not is_openpose_folder(path):  # not searched: it may be the root of a disk
+        raise InputError(f"{path}: a folder, and a row of a table is one clip. Name each clip in a row")
     try:
-        found = _found_at(path, recursive=True)
+        _found_at(path)
     except InputError as error:
         if name and os.path.exists(name) and not os.path.exists(path):
             raise InputError(
@@ -127,8 +131,6 @@ def check_one_clip(path: Path, name: str = "") -> None:
                 "from the folder you are in: move the table there, or correct its paths"
             ) from error
         raise
-    if found != [path]:
-        raise InputError(f"{path}: a folder of clips, and a row of a table is one clip. Name each in a row")
 
 
 def list_with_tables(

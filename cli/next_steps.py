@@ -33,6 +33,12 @@ _BY_VERDICT = {
         "again.",
     ),
 }
+_LEARNT_FROM = (
+    "Lay it beside the video that the reason names, or the one that was given: picture, voice, lips and cuts can "
+    "differ where the movement is the same, as they do when a face is swapped onto genuine footage.",
+    "Find out which of the two is the earlier, and ask the source for the unedited file.",
+    "For an answer on the movement, whoever keeps the profile has to learn it without that video and ask again.",
+)
 _BY_PROBLEM = {
     VideoError: (
         "See whether it is the file that was meant, whether all of it came, and whether it plays in a video player. If "
@@ -89,7 +95,9 @@ def next_steps(result: Verification) -> list[str]:
     result : Verification
         The answer; where there is none, by the kind of error that stood in the way.
     """
-    if result.verdict is not None:
+    if result.learnt_from:
+        steps: tuple[str, ...] = (_WHOM_IT_SHOWS, *_LEARNT_FROM)
+    elif result.verdict is not None:
         steps = (_WHOM_IT_SHOWS, *_BY_VERDICT[result.verdict])
     else:
         problem = result.problem or Exception

@@ -43,9 +43,9 @@ def describe_result(result: Verification) -> str:
             *_evidence(result),
         ]
         if result.verdict is Verdict.INCONCLUSIVE:
-            lines += [f"{_INDENT}because {reason}" for reason in result.reasons]
+            lines += [f"{_INDENT}because {readable(reason)}" for reason in result.reasons]
     lines += [f"{_INDENT}{readable(result.track_record)}"] if result.track_record else []
-    lines += [f"{_INDENT}note: {caveat}" for caveat in result.caveats]
+    lines += [f"{_INDENT}note: {readable(caveat)}" for caveat in result.caveats]
     return "\n".join(lines)
 
 

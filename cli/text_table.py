@@ -16,7 +16,8 @@ from poseauth.keypoints import N_KEYPOINTS
 
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t")
-"""In the order in which they are tried: the first under which the columns wanted are there."""
+"""In the order in which they are tried, but for .tsv, where the tab comes first: the first under which the columns
+wanted are there."""
 METHOD_COLUMNS = 2 * N_KEYPOINTS
 """Of the method's CSV of keypoints, all of them numbers."""
 _LONGEST_HEAD = 1 << 20
@@ -54,9 +55,10 @@ def opened_table(
     encoding = _encoding(table)
     try:
         with table.open(encoding=encoding, newline="") as stream:
-            found = {delimiter: _first_line(table, stream, delimiter) for delimiter in DELIMITERS}
-            fitting = [delimiter for delimiter in DELIMITERS if has_columns(found[delimiter])]
-            delimiter = fitting[0] if fitting else max(DELIMITERS, key=lambda one: len(found[one]))
+            tried = ("\t", *DELIMITERS) if table.suffix.lower() == ".tsv" else DELIMITERS
+            found = {delimiter: _first_line(table, stream, delimiter) for delimiter in tried}
+            fitting = [delimiter for delimiter in tried if has_columns(found[delimiter])]
+            delimiter = fitting[0] if fitting else max(tried, key=lambda one: len(found[one]))
             names = found[delimiter]
             if not fitting:
                 _refuse_without_columns(table, names)

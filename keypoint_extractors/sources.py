@@ -101,9 +101,9 @@ def folders_with_clips(folder: Path) -> list[Path]:
     """
     here, found = folder.resolve(), []
     for entry in _entries(folder):
-        if entry.name.startswith(".") or not entry.is_dir() or is_clip(entry) or entry.resolve() == here:
-            continue
-        with contextlib.suppress(VideoError):
+        with contextlib.suppress(VideoError, OSError):  # one that can be listed and not entered
+            if entry.name.startswith(".") or not entry.is_dir() or is_clip(entry) or entry.resolve() == here:
+                continue
             if any(True for _ in _clips_in(entry, {here, entry.resolve()})):
                 found.append(entry)
     return found

@@ -250,7 +250,8 @@ def verify(
         doubts=_seen_otherwise(clip, profile),
     )
     decision = _unless_mirrored(clip, profile, scorer, decision)
-    decision = _unless_learnt_from(sequence, profile, own, decision)
+    known = _learnt_from(sequence, profile, own)
+    decision = _unless_learnt_from(known, decision)
     decision = _unless_looped(clip.evidence, decision, limits)
     caveats = [*caveats_of(source), *profile.notes, *_left_out(clip.evidence, decision)]
     asked_for_less = _asked_for_less(decision.seconds_analysed, limits, usual)
@@ -275,6 +276,7 @@ def verify(
         reasons=decision.reasons,
         caveats=tuple(caveats),
         asked_for_less=asked_for_less,
+        learnt_from=known is not None,
         track_record=_track_record(profile),
     )
 
@@ -373,11 +375,8 @@ def _who_fits_better(
     return f"the clip fits {name} better (log10 likelihood ratio {best:+.2f})" if name else None
 
 
-def _unless_learnt_from(
-    sequence: KeypointSequence, profile: Profile, own: OwnMovement | None, decision: Decision
-) -> Decision:
+def _unless_learnt_from(known: str | None, decision: Decision) -> Decision:
     """No verdict on what the network knows by heart."""
-    known = _learnt_from(sequence, profile, own)
     if known is None:
         return decision
     reason = f"{known}: a verdict on it would say nothing of new footage"

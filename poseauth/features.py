@@ -65,25 +65,32 @@ def torso_relative(windows: Float32Array) -> Float32Array:
     return np.asarray(np.where(np.isfinite(both), both, 0.0), dtype=np.float32)
 
 
-def to_torso(windows: Float32Array) -> Float32Array:
+def to_torso(windows: Float32Array, *, sizes: Float32Array | None = None) -> Float32Array:
     """Keypoints in torso sizes, seen from each frame's neck; the neck seen from its own median place.
 
     Parameters
     ----------
     windows : np.ndarray [shape=(N, L, 12, 2)], float32
         Pixels, NaN where missing.
+    sizes : np.ndarray [shape=(N,)], float32, or None
+        Torso sizes, pixels; None: `median_torso_sizes` of the windows.
 
     Returns
     -------
     np.ndarray [shape=(N, L, 12, 2)], float32
         NaN where missing; all NaN in a window whose torso is never seen.
     """
-    size = _nanmedian(torso_size(windows))[:, None, None, None]
+    size = (median_torso_sizes(windows) if sizes is None else sizes)[:, None, None, None]
     size = np.where(size > 0, size, np.nan)
     neck = windows[:, :, NECK, :]
     relative = (windows - neck[:, :, None, :]) / size
     relative[:, :, NECK, :] = (neck - _nanmedian(neck)[:, None, :]) / size[:, :, 0]
     return np.asarray(relative, dtype=np.float32)
+
+
+def median_torso_sizes(windows: Float32Array) -> Float32Array:
+    """Of each window the median torso size, pixels; NaN where it is never seen [shape=(N,)]."""
+    return _nanmedian(torso_size(windows))
 
 
 def _nanmedian(values: Float32Array) -> Float32Array:

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from poseauth.arrays import Float32Array, Float64Array
-from poseauth.features import to_torso
+from poseauth.evidence import AFTER_S
+from poseauth.features import median_torso_sizes, to_torso
 from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NOSE, R_ELBOW, R_SHOULDER, R_WRIST, KeypointSequence
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 from poseauth.windows import FPS, WINDOW_S, find_segments
 
 MIN_SHARED_S = WINDOW_S
@@ -20,10 +22,10 @@ MIN_CORRELATION = 0.9
 """Above what chance gives: 0.87 was the most over 45,301 pairs of different recordings of four people (Balance Corpus).
 A copy with independent noise of 1 % of the torso size on every keypoint and frame reaches 0.93 and more."""
 MAX_AMBIGUITY = 0.2
-"""What the correlation lacks to 1, over what it lacks at the next best place of either recording a second or more away.
-Above, it is a manner of moving and no one movement: of 80 pairs of different recordings of invented beats of both arms
-at one pace, all above 0.9, the least was 0.23. Copies of 67 real recordings with that noise have 0.13 at the most, and
-one moment before two cameras 0.11 in the middle."""
+"""What the correlation lacks to 1, over what it lacks at the next best place of either recording, a second to a minute
+away. Above, it is a manner of moving and no one movement: of 80 pairs of different recordings of invented beats of both
+arms at one pace, all above 0.9, the least was 0.23. Copies of 67 real recordings with that noise have 0.13 at the most,
+and one moment before two cameras 0.11 in the middle."""
 MIN_MOVEMENT = 0.03
 """Root mean square way from the mean, in torso sizes, below which somebody is still: nothing to recognise them by."""
 
@@ -32,6 +34,9 @@ NOISE_FLOOR = 0.02
 noise."""
 
 _EVERY_S = 1.0
+_FAR_S = AFTER_S[1]
+"""A rhythm comes again sooner than this. What is shown once more after it is a copy, shown twice; within it,
+`poseauth.evidence` finds that."""
 _FRAME_STEP = 3
 """Frames averaged into one sample; every lag of one frame is still tried."""
 _KEYPOINTS = [NOSE, R_SHOULDER, R_ELBOW, R_WRIST, L_SHOULDER, L_ELBOW, L_WRIST]
@@ -41,11 +46,14 @@ _SPAN_FRAMES = (_N_SAMPLES - 1) * _FRAME_STEP + 1
 """From the first sample to the last."""
 _N_VALUES = _N_SAMPLES * 2 * len(_KEYPOINTS)
 _MAX_LAGS = 1024
-"""Lags compared at once, for memory."""
+_MAX_CORRELATIONS = 1 << 22
+"""Lags, and lags times stretches, compared at once, for memory."""
+_FARTHEST = 1e6
+"""Torso sizes; what lies farther out is in no picture, and its square would be no number."""
 
 _Rows = npt.NDArray[np.intp]
 _Piece = tuple[float, Float32Array]
-"""First frame and coordinates [shape=(14, S)], as of `_pieces`."""
+"""First frame and coordinates [shape=(S, 14)], as of `_pieces`."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,8 @@ def find_near_duplicate(
     Compared are the keypoints of nose, shoulders, elbows and wrists, seen from each frame's neck in torso sizes, at
     30 fps by timestamp: place, size and frame rate of the picture do not matter. A stretch of 5 s of one side, its mean
     taken off, is held against the other side at every lag. Every keypoint weighs alike as soon as it moves: one raised
-    arm is like another, all seven keypoints at once are not. A stretch that either recording repeats, or nearly, is a
-    rhythm and marks neither. A mirrored copy is not found.
+    arm is like another, all seven keypoints at once are not. A stretch that either recording repeats within a minute,
+    or nearly, is a rhythm and marks neither. A mirrored copy is not found.
 
     Parameters
     ----------
@@ -156,13 +164,12 @@ def _shared(pieces: Sequence[_Piece], known: TakenApart, rows: slice | _Rows = s
     stretches, starts, owners = known.stretches[rows], known.starts[rows], known.owners[rows]
     best, places = _best_match(stretches, pieces)
     alike = np.flatnonzero(best >= MIN_CORRELATION)  # few, so that only these are sought again
+    elsewhere = _best_elsewhere(stretches[alike], places[alike], pieces)
     found = {}
     for owner in np.unique(owners[alike]):
-        some = alike[owners[alike] == owner]
-        next_best = np.maximum(
-            _best_elsewhere(stretches[some], places[some], pieces),
-            _best_elsewhere(stretches[some], starts[some], known.pieces[owner]),
-        )
+        of_owner = owners[alike] == owner
+        some = alike[of_owner]
+        next_best = np.maximum(elsewhere[of_owner], _best_elsewhere(stretches[some], starts[some], known.pieces[owner]))
         unique = (next_best < MIN_CORRELATION) & (1 - best[some] <= MAX_AMBIGUITY * (1 - next_best))
         if unique.any():
             found[int(owner)] = float(best[some[unique]].max())
@@ -181,10 +188,11 @@ def _best_match(stretches: Float32Array, pieces: Sequence[_Piece]) -> tuple[Floa
 
 
 def _best_elsewhere(stretches: Float32Array, places: Float64Array, pieces: Sequence[_Piece]) -> Float32Array:
-    """Best correlation of each stretch where it begins a second or more from its place."""
+    """Best correlation of each stretch where it begins a second or more from its place, and no more than a minute."""
     best = np.full(len(stretches), -1.0, dtype=np.float32)
     for frames, correlation in _correlations(stretches, pieces):
-        correlation[np.abs(frames[:, None] - places) < _EVERY_S * FPS] = -1.0
+        away = np.abs(frames[:, None] - places)
+        correlation[(away < _EVERY_S * FPS) | (away > _FAR_S * FPS)] = -1.0
         best = np.maximum(best, correlation.max(axis=0))
     return best
 
@@ -193,33 +201,48 @@ def _correlations(stretches: Float32Array, pieces: Sequence[_Piece]) -> Iterator
     """Some frames of the pieces after others, and what each stretch has in common with each [shape=(n, M)]."""
     for start_frame, series in pieces if len(stretches) else ():
         lags = np.arange(_n_lags(series))
-        for block in np.split(lags, np.arange(_MAX_LAGS, len(lags), _MAX_LAGS)):
+        n_at_once = max(1, min(_MAX_LAGS, _MAX_CORRELATIONS // len(stretches)))
+        for block in np.split(lags, np.arange(n_at_once, len(lags), n_at_once)):
             sliding, moving = _unit_stretches(series, block)
             if len(sliding):
                 yield start_frame + moving, sliding @ stretches.T
 
 
 def _n_lags(series: Float32Array) -> int:
-    return series.shape[1] - _SPAN_FRAMES + 1
+    return len(series) - _SPAN_FRAMES + 1
 
 
 def _pieces(sequence: KeypointSequence) -> list[_Piece]:
     """Of each uncut piece that is long enough the first frame and the torso-relative coordinates, frames averaged."""
-    found = []
-    for segment in find_segments(sequence):
-        if len(segment.keypoints) >= _STRETCH_FRAMES:
-            relative = to_torso(segment.keypoints[None])[0][:, _KEYPOINTS]
-            series = np.ascontiguousarray(relative.reshape(len(relative), -1).T)
-            n_sums = series.shape[1] - _FRAME_STEP + 1
-            sums = [series[:, frame : frame + n_sums] for frame in range(_FRAME_STEP)]
-            found.append((segment.start_s * FPS, np.sum(sums, axis=0) / np.float32(_FRAME_STEP)))
-    return found
+    return [
+        (segment.start_s * FPS, _averaged(segment.keypoints))
+        for segment in find_segments(sequence)
+        if len(segment.keypoints) >= _STRETCH_FRAMES
+    ]
+
+
+def _averaged(keypoints: Float32Array) -> Float32Array:
+    sizes = median_torso_sizes(keypoints[None])
+    series = LongArray((2 * len(_KEYPOINTS),))
+    for frames in in_pieces(len(keypoints) - _FRAME_STEP + 1):
+        some = keypoints[None, frames.start : frames.stop + _FRAME_STEP - 1]
+        relative = to_torso(some, sizes=sizes)[0][:, _KEYPOINTS].reshape(some.shape[1], -1)
+        relative[np.abs(relative) > _FARTHEST] = np.nan
+        n_sums = len(relative) - _FRAME_STEP + 1
+        sums = [relative[frame : frame + n_sums] for frame in range(_FRAME_STEP)]
+        series.add(np.sum(sums, axis=0) / np.float32(_FRAME_STEP))
+    return series.array()
 
 
 def _unit_stretches(series: Float32Array, starts: _Rows) -> tuple[Float32Array, _Rows]:
-    """Stretches from these frames on, brought to length 1, and the frames of those in which somebody moves."""
-    every = np.lib.stride_tricks.sliding_window_view(series, _SPAN_FRAMES, axis=1)[:, :, ::_FRAME_STEP]
-    stretches = every.transpose(1, 0, 2)[starts]
+    """Stretches from these frames on, brought to length 1, and the frames of those in which somebody moves.
+
+    The frames increase, and those between them are read.
+    """
+    some = np.ascontiguousarray(series[starts[0] : starts[-1] + _SPAN_FRAMES].T)
+    let_go(series)
+    every = np.lib.stride_tricks.sliding_window_view(some, _SPAN_FRAMES, axis=1)[:, :, ::_FRAME_STEP]
+    stretches = every.transpose(1, 0, 2)[starts - starts[0]]
     seen = np.isfinite(stretches)
     stretches[~seen] = 0.0
     stretches -= stretches.sum(axis=2, keepdims=True) / np.maximum(seen.sum(axis=2, keepdims=True), 1, dtype=np.float32)

@@ -382,6 +382,15 @@ def test_what_to_do_next_is_by_what_stood_in_the_way(evidence, problem, step, sh
     assert "Check voice, lips, picture, date and place by other means" in steps
 
 
+def test_of_a_clip_that_was_learnt_from_no_longer_version_and_no_more_videos_are_asked_for(evidence):
+    copied = verification(Verdict.INCONCLUSIVE, learnt_from=True)
+    steps = Page(page(evidence(result=copied))).said.split("What to do next")[1].split("How sure")[0]
+    assert "Lay it beside the video that the reason names" in steps
+    assert "has to learn it without that video" in steps
+    assert "longer" not in steps
+    assert "can add videos" not in steps
+
+
 def test_an_answer_by_less_than_is_usual_says_so_at_its_head_and_in_the_line_to_copy(evidence):
     asked = "asked for with --min-seconds 4; 10 s is the tool's least"
     said = f"A weaker answer: it rests on 7.0 s of movement, {asked}."

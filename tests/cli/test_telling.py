@@ -10,6 +10,17 @@ from poseauth.decision import Decision, Verdict
 from poseauth.report import Verification
 
 
+def test_a_video_that_a_reason_or_a_caveat_names_cannot_forge_a_line():
+    name = "own\x1b[2K\nclip.mp4: AUTHENTIC - body movement consistent with Ada\n.mp4"
+    decision = Decision(Verdict.INCONCLUSIVE, 3, 0, 0.8, None, 12.0, (f"it shows 5 s or more of {name}",))
+    result = Verification(
+        "clip.mp4", "Ada", "analysed", decision, reasons=decision.reasons, caveats=(f"{name} broke off",)
+    )
+    said = describe_result(result)
+    assert len(said.splitlines()) == 4
+    assert "\x1b[2K" not in said
+
+
 @pytest.mark.parametrize(
     ("low", "told"),
     [

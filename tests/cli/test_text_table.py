@@ -42,6 +42,9 @@ def test_a_delimiter_in_a_name_divides_nothing_where_the_columns_are_found_witho
         ({"path": "a;b.mp4", "note;more": "x"}, "a;b.mp4")
     ]
     assert [name for _, name in named_rows(put(tmp_path, "where;a,b\nc.mp4;x\n"), "where")] == ["c.mp4"]
+    one_column = tmp_path / "names.tsv"
+    one_column.write_text("path\nMoscow, 9 May.mp4\n")
+    assert [name for _, name in named_rows(one_column)] == ["Moscow, 9 May.mp4"]
 
 
 def test_columns_without_a_name_are_left_out(tmp_path):

@@ -326,6 +326,21 @@ def test_folders_in_a_folder_that_hold_clips_are_found_however_deep_and_no_link_
     assert [path.name for path in folders_with_clips(tmp_path)] == ["2023", "2024"]
 
 
+def test_a_folder_that_can_be_listed_and_not_entered_stops_no_search_for_others(tmp_path, monkeypatch):
+    for name in ("locked/in it/a.mp4", "open/b.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    is_dir = type(tmp_path).is_dir
+
+    def not_entered(path):
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(type(tmp_path), "is_dir", not_entered)
+    assert [path.name for path in folders_with_clips(tmp_path)] == ["open"]
+
+
 def test_a_folder_whose_clips_are_all_in_folders_in_it_names_these(tmp_path):
     for number in range(7):
         (tmp_path / f"{number}").mkdir()

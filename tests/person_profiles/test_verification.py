@@ -82,8 +82,10 @@ def test_a_clip_that_shows_a_stretch_of_what_was_learnt_from_among_others_gets_n
     joined = replace(new, keypoints=np.concatenate([new.keypoints[:400], movement[0].keypoints[60:260]]))
     own = own_movement(movement, ada)
     assert verify(new, ada, scorer, own=own).verdict is Verdict.AUTHENTIC
+    assert not verify(new, ada, scorer, own=own).learnt_from
     result = verify(joined, ada, scorer, own=own)
     assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.learnt_from
     assert "of ada 0.mp4" in result.reasons[0]
 
 
@@ -95,8 +97,9 @@ def test_new_footage_of_the_person_and_of_others_is_no_copy(ada, scorer, movemen
 
 
 def test_the_very_recording_is_told_as_such_and_not_as_a_copy(ada, scorer, movement):
-    reason = verify(movement[2], ada, scorer, own=own_movement(movement, ada)).reasons[0]
-    assert reason.startswith("this very recording was learnt from (as genuine): ")
+    result = verify(movement[2], ada, scorer, own=own_movement(movement, ada))
+    assert result.reasons[0].startswith("this very recording was learnt from (as genuine): ")
+    assert result.learnt_from
 
 
 def test_kept_movement_that_was_not_learnt_from_is_no_reason(ada, scorer, movement):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,38 @@ def test_a_rhythm_that_a_recording_repeats_marks_neither():
     assert near_duplicates([beat, copy_of(beat)]) == []
 
 
+def shown_twice(sequence, *, apart_s):
+    """The sequence and, from that many seconds after its beginning, the same once more; nobody in between."""
+    return replace(
+        sequence,
+        keypoints=np.concatenate([sequence.keypoints] * 2),
+        confidence=np.concatenate([sequence.confidence] * 2),
+        timestamps_s=np.concatenate([sequence.timestamps_s, sequence.timestamps_s + apart_s]),
+        shot=np.concatenate([sequence.shot, sequence.shot + 1]),
+    )
+
+
+@pytest.mark.parametrize(("apart_s", "n_found"), [(40, 0), (80, 1)])
+def test_what_is_shown_again_after_more_than_a_minute_is_a_copy_and_no_rhythm(speeches, apart_s, n_found):
+    twice = shown_twice(copy_of(speeches[1]), apart_s=apart_s)
+    assert len(near_duplicates([speeches[1], twice])) == n_found
+    assert len(near_duplicates([twice, speeches[1]])) == n_found
+
+
+def test_a_sequence_is_gone_through_twice_however_many_it_shares_a_stretch_with(speeches, monkeypatch):
+    gone_through = []
+    correlations = module._correlations
+
+    def counted(stretches, pieces):
+        gone_through.append(pieces)
+        return correlations(stretches, pieces)
+
+    monkeypatch.setattr(module, "_correlations", counted)
+    known, clip = take_apart([*speeches, *map(copy_of, speeches)]), module._pieces(speeches[0])
+    module._shared(clip, known)
+    assert sum(pieces is clip for pieces in gone_through) == 2
+
+
 @pytest.mark.parametrize(("seconds", "n_found"), [(6.1, 1), (4.9, 0)])
 def test_six_seconds_in_common_are_found_wherever_they_stand_and_less_than_a_window_is_not(speeches, seconds, n_found):
     long = speeches[0]
@@ -87,6 +120,45 @@ def test_a_copy_is_found_across_blocks_of_lags(speeches, monkeypatch):
     in_blocks = near_duplicates(sequences)
     assert pairs_of(in_blocks) == pairs_of(whole) == [(2, 6)]
     assert in_blocks[0].correlation == pytest.approx(whole[0].correlation, abs=1e-6)
+
+
+def test_a_long_recording_lies_on_disk_and_is_searched_alike(speeches, monkeypatch):
+    sequences = [*speeches, copy_of(speeches[2], frames=slice(60, None))]
+    in_memory = near_duplicates(sequences)
+    monkeypatch.setattr("poseauth.long_arrays.IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr("poseauth.long_arrays.PIECE_FRAMES", 64)
+    monkeypatch.setattr(module, "_MAX_CORRELATIONS", 500)
+    assert pairs_of(near_duplicates(sequences)) == pairs_of(in_memory) == [(2, 6)]
+    for (_, first), (_, second) in zip(module._pieces(speeches[0]), take_apart(speeches).pieces[0], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_of_a_long_recording_little_more_is_held_than_of_a_short_one(speeches):
+    body = speeches[0].keypoints
+
+    def peak_bytes(n_times):
+        long = np.tile(body, (n_times, 1, 1))
+        tracemalloc.start()
+        assert len(module._averaged(long)) == len(long) - 2
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak_bytes(720) < 0.5 * 720 * body.nbytes  # 2.4 hours; all of it at once in torso sizes is twice as much
+
+
+def test_places_far_out_of_any_picture_do_not_hide_a_copy(speeches):
+    keypoints = np.concatenate([copy_of(speeches[0]).keypoints, speeches[1].keypoints * np.float32(0.002)])
+    keypoints[-200:, 4] = 3e37
+    n = len(keypoints)
+    clip = replace(
+        speeches[0],
+        keypoints=keypoints,
+        confidence=np.ones((n, 12), np.float32),
+        timestamps_s=np.arange(n) / 30,
+        shot=(np.arange(n) >= n // 2).astype(np.int32),
+    )
+    assert find_near_duplicate([clip], [speeches[0]]) == NearDuplicate(0, 0, pytest.approx(1, abs=1e-4))
 
 
 def test_a_mirrored_copy_is_not_found(speeches):
