@@ -27,7 +27,7 @@ from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.registry import Extractor, choose_extractor
 from keypoint_extractors.sources import SourceReader
 from person_profiles.enrolment import Negative, enrol
-from person_profiles.verification import load_scorer, verify
+from person_profiles.verification import load_scorer, own_movement, verify
 from poseauth.recipes import RECIPES
 
 CLIP_S = 60.0
@@ -63,7 +63,7 @@ def main(hours: float, stand_in: bool, out: Path | None) -> None:
     others = [speak(style, duration_s=30.0, seed=7) for style in STYLES[1:3]]
     negatives = [Negative(one, f"other {n}", "impostor") for n, one in enumerate(others)]
     profile = enrol("speaker", own, negatives, recipe=RECIPES["default"], allow_weak=True)
-    scorer, reader = load_scorer(profile), reader_of(stand_in=stand_in)
+    scorer, kept, reader = load_scorer(profile), own_movement(own, profile), reader_of(stand_in=stand_in)
     rounds: list[dict[str, float]] = []
     n_windows, started = 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def main(hours: float, stand_in: bool, out: Path | None) -> None:
             speak(STYLES[0], duration_s=CLIP_S, seed=5, width=320, height=180), Path(folder) / "clip.mp4"
         )
         for number in range(max(6, round(hours * 3600 / CLIP_S))):
-            result = verify(reader.read(clip), profile, scorer, any_extractor=True)
+            result = verify(reader.read(clip), profile, scorer, any_extractor=True, own=kept)
             n_windows += 0 if result.window_scores is None else len(result.window_scores)
             rounds.append(held())
             if number % 10 == 0:

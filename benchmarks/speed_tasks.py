@@ -201,17 +201,18 @@ def memory(video: str, profile_home: str) -> dict[str, Any]:
     from keypoint_extractors.drawing.speakers import STYLES, speak
     from keypoint_extractors.extraction import observe_video
     from keypoint_extractors.following import follow
+    from person_profiles.claims import hold_against
     from person_profiles.store import ProfileStore
-    from person_profiles.verification import load_scorer, verify
+    from person_profiles.verification import load_person
 
-    profile = ProfileStore(Path(profile_home)).load("speaker")
-    scorer = load_scorer(profile)
+    stored = ProfileStore(Path(profile_home)).stored("speaker")
+    person = load_person(stored.profile, stored.files)
     # Longer than a loop is looked for.
     body = speak(STYLES[0], duration_s=90.0, seed=5).keypoints / 8
     started = time.perf_counter()
     clip = follow(observe_video(Path(video), Standing(body.astype(np.float32)), source_sha256="0" * 64))
     seconds = time.perf_counter() - started
-    result = verify(clip, profile, scorer, any_extractor=True)
+    result = hold_against(clip, person, any_extractor=True)
     assert result.decision is not None
     return {
         "frames": len(clip.timestamps_s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def extract(
     reader = open_reader(extractor, **reader_options)
     n_failed = 0
     taken: set[Path] = set()
+    given = {Path(source).resolve() for source in sources}
     for path, result in read_each(reader, [Path(source) for source in sources], whom(track, box), recursive=recursive):
         if isinstance(result, PoseAuthError):
             warn(path, result)
@@ -109,7 +111,7 @@ def extract(
             continue
         target = _free_name(Path(output) / path.stem, taken)
         try:
-            _check_not_itself(path, target, form)
+            _check_no_source(path, _named(target, form), given, recursive=recursive)
             written = _write(result, target, form)
         except InputError as error:
             warn(path, error)
@@ -136,10 +138,26 @@ def _free_name(wanted: Path, taken: set[Path]) -> Path:
     return target
 
 
-def _check_not_itself(source: Path, target: Path, form: str) -> None:
-    """Keypoints are never written over those they were read from: these may hold more than poseauth keeps."""
-    if _named(target, form).resolve() == source.resolve():
+def _check_no_source(source: Path, target: Path, given: Set[Path], *, recursive: bool) -> None:
+    """Keypoints are never written over those that are read: these may hold more than poseauth keeps.
+
+    Parameters
+    ----------
+    source, target : Path
+        What was read, and what would be written.
+    given : set of Path
+        Files and folders named on the command line, resolved.
+    recursive : bool
+        Whether folders in these folders are read too.
+    """
+    place = target.resolve()
+    if place == source.resolve():
         raise InputError(f"{source}: would be written over itself. Name another folder with --output")
+    folders = place.parents if recursive else place.parents[:1]
+    if target.exists() and (place in given or not given.isdisjoint(folders)):
+        raise InputError(
+            f"{source}: would be written over {target}, which is read too. Name another folder with --output"
+        )
 
 
 def _named(target: Path, form: str) -> Path:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COLOURS = {Verdict.AUTHENTIC: "green", Verdict.FAKE: "red", Verdict.INCONCLUSIVE: "yellow"}
 _INDENT = "  "
 FEW_TRIALS = 40
-"""Clips in a self-test, below which rates say more than is known."""
+"""Clips in a self-test, or recordings of either side of an evaluation, below which rates say more than is known."""
 FOOTER = (
     f"{SCOPE} Not examined: {', '.join(NOT_EXAMINED)}.\n"
     f'A likelihood ratio compares "{PROPOSITIONS[0].format(person="the person")}" with "{PROPOSITIONS[1]}". '

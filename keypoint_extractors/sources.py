@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from poseauth.keypoints import KeypointSequence
 from poseauth.shown_text import names_told
 
 _LOG = logging.getLogger(__name__)
+_MOST_ENTERED = 1000
+"""Folders that are looked into only to say that they are passed over."""
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """A Path writes // as /; a single letter is a drive."""
 
@@ -48,7 +51,7 @@ def is_clip(path: Path) -> bool:
         return False
     if path.suffix.lower() in VIDEO_SUFFIXES or path.suffix.lower() == KEYPOINT_SUFFIX:
         return True
-    with contextlib.suppress(VideoError):  # a locked folder is told where it is opened
+    with contextlib.suppress(VideoError, OSError):  # a locked folder is told where it is opened
         return is_openpose_folder(path)
     return False
 
@@ -94,17 +97,22 @@ def find_sources(path: Path, *, recursive: bool = False) -> list[Path]:
 def folders_with_clips(folder: Path) -> list[Path]:
     """The folders in a folder that hold clips, themselves or farther down, and are none; locked ones are left out.
 
+    It is asked by the way, so that no more than `_MOST_ENTERED` folders are looked into: in a whole disk some may not
+    be found.
+
     Raises
     ------
     VideoError
         If the folder cannot be read.
     """
-    here, found = folder.resolve(), []
+    entered, found = {folder.resolve()}, []
     for entry in _entries(folder):
-        with contextlib.suppress(VideoError, OSError):  # one that can be listed and not entered
-            if entry.name.startswith(".") or not entry.is_dir() or is_clip(entry) or entry.resolve() == here:
-                continue
-            if any(True for _ in _clips_in(entry, {here, entry.resolve()})):
+        inside = _to_enter(entry)
+        if inside is None or is_clip(entry) or inside in entered or len(entered) >= _MOST_ENTERED:
+            continue
+        entered.add(inside)
+        with contextlib.suppress(VideoError):
+            if any(True for _ in _clips_in(entry, entered, most=_MOST_ENTERED)):
                 found.append(entry)
     return found
 
@@ -126,17 +134,25 @@ def content_sha256(path: Path) -> str:
     return total.hexdigest()
 
 
-def _clips_in(folder: Path, entered: set[Path] | None) -> Iterator[Path]:
+def _clips_in(folder: Path, entered: set[Path] | None, *, most: float = math.inf) -> Iterator[Path]:
     """The clips of a folder, and of those in it that were not `entered` yet: links may lead in circles."""
     for entry in _entries(folder):
         if is_clip(entry):
             yield entry
-        elif entered is not None and entry.is_dir() and not entry.name.startswith("."):
-            where = entry.resolve()
-            if where not in entered:
+        elif entered is not None and len(entered) < most:
+            where = _to_enter(entry)
+            if where is not None and where not in entered:
                 entered.add(where)
                 with contextlib.suppress(VideoError):  # a locked folder within one is passed over
-                    yield from _clips_in(entry, entered)
+                    yield from _clips_in(entry, entered, most=most)
+
+
+def _to_enter(entry: Path) -> Path | None:
+    """Where a folder lies whatever links lead to it; None where it is none, or hidden, or cannot be entered."""
+    with contextlib.suppress(OSError):
+        if entry.is_dir() and not entry.name.startswith("."):
+            return entry.resolve()
+    return None
 
 
 @dataclass

@@ -110,7 +110,7 @@ def closest_of(results: Sequence[Verification]) -> Verification:
 
     Whoever is picked from N has N chances to fit, so that their likelihood ratio has to stay beyond their undecided
     band when it is divided by N. Nobody is called fake: that a clip fits none of those enrolled says nothing against
-    it.
+    it. A clip that shows a video which somebody was learnt from is theirs, without a verdict, whoever else it fits.
 
     Parameters
     ----------
@@ -131,6 +131,10 @@ def closest_of(results: Sequence[Verification]) -> Verification:
         reasons = dict.fromkeys(reason for result in results for reason in result.reasons)
         why = f"no likelihood ratio by any of {_people(results)}: {'; '.join(reasons)}"
         return replace(not_analysed(first.source, ANYONE, why, provenance=first.provenance), person_is="closest")
+    shown = [result for result in results if result.learnt_from == "own"]
+    if shown:
+        # Whoever else it fits: it is footage of this person, as far as anybody knows, and has no verdict.
+        return replace(min(shown, key=lambda result: result.person), person_is="closest")
     ratio, best = max(compared, key=lambda pair: pair[0].log10_lr)
     n_people = len(compared)
     picked = (

@@ -255,8 +255,8 @@ def _copies(videos: Sequence[_Video]) -> list[tuple[int, int]]:
     return sorted(pairs.union(*(combinations(numbers, 2) for numbers in by_recording.values())))
 
 
-def _usable_first(video: _Video) -> tuple[float, str, str]:
-    return -video.learnable.windows.seconds, video.name, video.sequence.recording
+def _usable_first(video: _Video) -> tuple[float, str, str, str]:
+    return -video.learnable.windows.seconds, video.name, video.sequence.recording, video.group
 
 
 def _told_as_copy(video: _Video, known: _Video) -> str:

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from person_profiles.scorers import ClipScore, FittedScorer, ProfileScorer, Scorer, Stranger
 from poseauth.errors import EnrolmentError, PoseAuthError, TrialOverlapError, UnknownPersonError
 from poseauth.keypoints import KeypointSequence
-from poseauth.near_duplicates import MIN_SHARED_S, find_near_duplicate
+from poseauth.near_duplicates import MIN_SHARED_S, find_near_duplicate, near_duplicates
 
 Label = Literal["genuine", "impostor", "fake"]
 LABELS: tuple[str, ...] = get_args(Label)
@@ -156,11 +156,12 @@ def run_trials(
     Raises
     ------
     TrialOverlapError
-        If the two sides share a recording or a session; nothing has been learnt then.
+        If the two sides share a recording or a session, or two people a recording; nothing has been learnt then.
     UnknownPersonError
         If a claimed person is not enrolled.
     """
     check_disjoint(enrolments, trials)
+    _check_people_apart(enrolments)
     trainings = plan_trainings(enrolments, trials, closed=closed)
     scorer = make_scorer(seed)
     scores: list[TrialScore] = []
@@ -289,6 +290,21 @@ def check_disjoint(enrolments: Sequence[Enrolment], trials: Sequence[Trial]) -> 
             f"{tried[copy.second].provenance.source_name} is tried and {_name(enrolments[copy.first])} is enrolled, "
             f"and they share {MIN_SHARED_S:g} s or more of one movement (correlation {copy.correlation:.2f}): copies "
             "of one recording. Take it out of one table"
+        )
+
+
+def _check_people_apart(enrolments: Sequence[Enrolment]) -> None:
+    """Refuse copies of one recording under two names; those of one person count once (`person_profiles.enrolment`)."""
+    copies = near_duplicates(
+        [enrolment.sequence for enrolment in enrolments],
+        passed_over=lambda first, second: enrolments[first].person == enrolments[second].person,
+    )
+    for copy in copies:
+        first, second = enrolments[copy.first], enrolments[copy.second]
+        raise TrialOverlapError(
+            f"{_name(first)} is enrolled for {first.person} and {_name(second)} for {second.person}, and they share "
+            f"{MIN_SHARED_S:g} s or more of one movement (correlation {copy.correlation:.2f}): copies of one "
+            "recording. Take it out of one"
         )
 
 

@@ -25,7 +25,7 @@ from poseauth.errors import (
 from poseauth.evidence import Evidence, some_of, weigh_evidence
 from poseauth.keypoints import KeypointSequence
 from poseauth.near_duplicates import MIN_SHARED_S, TakenApart, find_near_duplicate, take_apart
-from poseauth.report import Verification, caveats_of
+from poseauth.report import LearntFrom, Verification, caveats_of
 from poseauth.scoring import WindowScorer, scorer_from_arrays, scores_in_mirror
 from poseauth.windows import WINDOW_S, SomeWindows, Windows, cut_windows, find_segments
 
@@ -276,7 +276,7 @@ def verify(
         reasons=decision.reasons,
         caveats=tuple(caveats),
         asked_for_less=asked_for_less,
-        learnt_from=known is not None,
+        learnt_from=known.whose if known else None,
         track_record=_track_record(profile),
     )
 
@@ -306,8 +306,8 @@ def check_extractor(sequence: KeypointSequence, profile: Profile, *, or_else: st
 
 
 def _asked_for_less(seconds: float, limits: EvidenceLimits, usual: EvidenceLimits) -> str:
-    """That the user let less video do than is usual, where the clip has less than that; else ""."""
-    if limits.min_seconds >= usual.min_seconds or seconds >= usual.min_seconds:
+    """That the user let less video do than is usual, where the answer rests on less than that; else ""."""
+    if not limits.min_seconds <= seconds < usual.min_seconds:
         return ""
     whose = "the tool's least" if usual == EvidenceLimits() else "the least by this profile's self-test"
     return f"asked for with --min-seconds {limits.min_seconds:g}; {usual.min_seconds:g} s is {whose}"
@@ -375,24 +375,34 @@ def _who_fits_better(
     return f"the clip fits {name} better (log10 likelihood ratio {best:+.2f})" if name else None
 
 
-def _unless_learnt_from(known: str | None, decision: Decision) -> Decision:
+@dataclass(frozen=True)
+class _Known:
+    """What of a clip was learnt from, in words, and whose video that was."""
+
+    told: str
+    whose: LearntFrom
+
+
+def _unless_learnt_from(known: _Known | None, decision: Decision) -> Decision:
     """No verdict on what the network knows by heart."""
     if known is None:
         return decision
-    reason = f"{known}: a verdict on it would say nothing of new footage"
+    reason = f"{known.told}: a verdict on it would say nothing of new footage"
     return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(reason, *decision.reasons))
 
 
-def _learnt_from(sequence: KeypointSequence, profile: Profile, own: OwnMovement | None) -> str | None:
+def _learnt_from(sequence: KeypointSequence, profile: Profile, own: OwnMovement | None) -> _Known | None:
     roles = [video.role for video in profile.videos if video.recording == sequence.recording]
     if roles:
-        return f"this very recording was learnt from (as {roles[0]})"
+        whose: LearntFrom = "own" if roles[0] == "genuine" else "others"
+        return _Known(f"this very recording was learnt from (as {roles[0]})", whose)
     copy = find_near_duplicate([sequence], own.taken_apart) if own else None
     if own is None or copy is None:
         return None
-    return (
+    return _Known(
         f"it shows {MIN_SHARED_S:g} s or more of {own.names[copy.second]}, which was learnt from as {profile.name}'s "
-        f"own video: the same movement (correlation {copy.correlation:.2f})"
+        f"own video: the same movement (correlation {copy.correlation:.2f})",
+        "own",
     )
 
 

@@ -47,6 +47,7 @@ _NO_SUPPORT_BELOW = 2.0
 
 Status = Literal["analysed", "not analysed"]
 PersonIs = Literal["claimed", "closest"]
+LearntFrom = Literal["own", "others"]
 
 _SENTENCES = {
     Verdict.AUTHENTIC: "body movement consistent with {person}",
@@ -87,8 +88,9 @@ class Verification:
         What weakens it: files that broke off, a profile that has met no real impostor.
     asked_for_less : str
         By what less video was to do than is usual, and what is usual; "" where the answer does not rest on less.
-    learnt_from : bool
-        Whether the profile was learnt from this very recording, or from a video that shows a stretch of it.
+    learnt_from : "own", "others" or None
+        Whether the profile was learnt from this very recording, or from a video that shows a stretch of it, as the
+        person's own or as somebody else's.
     problem : type of PoseAuthError or None
         What kind of error stood in the way where the clip was not analysed; None where nobody knows.
     track_record : str
@@ -110,7 +112,7 @@ class Verification:
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
     asked_for_less: str = ""
-    learnt_from: bool = False
+    learnt_from: LearntFrom | None = None
     problem: type[PoseAuthError] | None = None
     track_record: str = ""
     person_is: PersonIs = "claimed"

@@ -383,7 +383,7 @@ def test_what_to_do_next_is_by_what_stood_in_the_way(evidence, problem, step, sh
 
 
 def test_of_a_clip_that_was_learnt_from_no_longer_version_and_no_more_videos_are_asked_for(evidence):
-    copied = verification(Verdict.INCONCLUSIVE, learnt_from=True)
+    copied = verification(Verdict.INCONCLUSIVE, learnt_from="own")
     steps = Page(page(evidence(result=copied))).said.split("What to do next")[1].split("How sure")[0]
     assert "Lay it beside the video that the reason names" in steps
     assert "has to learn it without that video" in steps

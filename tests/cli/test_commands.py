@@ -497,6 +497,24 @@ def test_keypoints_are_not_written_over_those_they_were_read_from(poseauth, spee
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
 
 
+@pytest.mark.parametrize("named", ["files", "folder"])
+def test_keypoints_are_not_written_over_others_that_are_read(poseauth, speeches, tmp_path, named):
+    """Two sources of one stem: the first may not take the place of the second."""
+    first, second = tmp_path / "a" / "x.npz", tmp_path / "b" / "x.npz"
+    for path, source in ((first, "short"), (second, "test-ada")):
+        path.parent.mkdir()
+        path.write_bytes((speeches / f"{source}.npz").read_bytes())
+    before = second.read_bytes()
+    status, _, err = poseauth("extract", first, second if named == "files" else second.parent, "-o", second.parent)
+    assert (status, f"would be written over {second}, which is read too" in err) == (3, True)
+    assert second.read_bytes() == before
+
+
+def test_keypoints_of_before_in_another_folder_are_written_anew(poseauth, speeches, tmp_path):
+    for _ in range(2):
+        assert poseauth("extract", speeches / "short.npz", "-o", tmp_path / "keypoints")[0] == 0
+
+
 def test_a_list_on_stdin_is_refused_where_it_is_not_read(poseauth, tmp_path):
     status, _, err = poseauth("extract", "-", "-o", tmp_path / "out")
     assert (status, "a list on stdin (-) is for archives" in err) == (2, True)

@@ -339,6 +339,16 @@ def test_a_folder_that_can_be_listed_and_not_entered_stops_no_search_for_others(
 
     monkeypatch.setattr(type(tmp_path), "is_dir", not_entered)
     assert [path.name for path in folders_with_clips(tmp_path)] == ["open"]
+    assert [path.name for path in find_sources(tmp_path, recursive=True)] == ["b.mp4"]
+
+
+def test_of_a_whole_disk_only_some_folders_are_looked_into_to_say_that_they_are_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_MOST_ENTERED", 4)
+    for name in ("a/1/2/3/deep.mp4", "b/c.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert folders_with_clips(tmp_path) == []
+    assert len(find_sources(tmp_path, recursive=True)) == 2
 
 
 def test_a_folder_whose_clips_are_all_in_folders_in_it_names_these(tmp_path):

@@ -70,6 +70,15 @@ def test_without_any_likelihood_ratio_the_clip_is_not_analysed_and_about_nobody(
     assert "nobody is in view" in found.reasons[0]
 
 
+def test_footage_that_somebody_was_learnt_from_is_theirs_and_nobody_elses():
+    theirs = replace(held_against("Ada", 0.4, verdict=Verdict.INCONCLUSIVE), learnt_from="own")
+    as_impostor = replace(held_against("Cleo", -1.0, verdict=Verdict.INCONCLUSIVE), learnt_from="others")
+    found = closest_of([held_against("Bob", 1.9), as_impostor, theirs])
+    assert (found.person, found.person_is, found.verdict) == ("Ada", "closest", Verdict.INCONCLUSIVE)
+    assert found.reasons == theirs.reasons
+    assert closest_of([held_against("Bob", 1.9), as_impostor]).verdict is Verdict.AUTHENTIC
+
+
 def test_the_closest_does_not_depend_on_the_order():
     results = [held_against("Ada", 0.5), held_against("Bob", 1.5), held_against("Cleo", None)]
     assert closest_of(results).person == closest_of(results[::-1]).person == "Bob"

@@ -262,6 +262,21 @@ def test_one_recording_enrolled_for_two_people_is_refused(enrolments, clips):
         check_disjoint([*enrolments, Enrolment("bob", "", clips["ada", 0])], [])
 
 
+def test_copies_of_one_recording_enrolled_for_two_people_are_refused_before_anything_is_learnt(enrolments, clips):
+    scorer = Counting()
+    trial = Trial("ada", clips["dan", 2], "impostor")
+    with pytest.raises(
+        TrialOverlapError, match=r"ada-1\.mp4 is enrolled for ada and copy\.mp4 for bob, and they share"
+    ):
+        run_trials(
+            [*enrolments, Enrolment("bob", "", copy_of(clips["ada", 1]))], [trial], make_scorer=lambda seed: scorer
+        )
+    assert not scorer.fits
+    # One person's copies are for the enrolment to leave out.
+    run_trials([*enrolments, Enrolment("ada", "", copy_of(clips["ada", 1]))], [trial], make_scorer=lambda seed: scorer)
+    assert scorer.fits
+
+
 def test_auc_pairs_within_trainings_so_that_their_offsets_do_not_count():
     # Right in either training; the second training's scores lie a hundred higher.
     scores = np.array([2.0, 1.0, 102.0, 101.0])
