@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from poseauth.errors import InputError
-from poseauth.shown_text import names_told, readable
+from poseauth.shown_text import names_told, readable, shortened
 
 from .text_table import SUFFIXES, keypoints_in, keypoints_told, opened_table
 
@@ -199,7 +199,7 @@ def named_rows(table: Path, path_column: str | None = None) -> list[tuple[dict[s
     if column is None:
         raise click.UsageError(
             f"{table}: no column {path_column or ', '.join(PATH_COLUMNS)}. Its columns are: "
-            f"{', '.join(names) or 'none'}. Say which one holds the paths with --path-column"
+            f"{shortened(', '.join(names)) or 'none'}. Say which one holds the paths with --path-column"
         )
     if not rows:
         raise click.UsageError(f"{table} has no rows below the line of its columns")

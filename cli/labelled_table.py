@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from poseauth.shown_text import shortened
+
 from .text_table import opened_table
 
 
@@ -45,10 +47,10 @@ def read_table(path: Path, columns: Sequence[str], *, filled: Sequence[str]) -> 
         if missing:
             raise click.UsageError(
                 f"{path}: no column {', '.join(missing)}; {', '.join(columns)} are needed. Its columns are: "
-                f"{', '.join(names)}"
+                f"{shortened(', '.join(names))}"
             )
         if len(set(map(_plain, names))) != len(names):
-            raise click.UsageError(f"{path}: two columns have one name but for capitals: {', '.join(names)}")
+            raise click.UsageError(f"{path}: two columns have one name but for capitals: {shortened(', '.join(names))}")
         found = [(number, {_plain(name): cell.strip() for name, cell in cells.items()}) for number, cells in lines]
     rows = [TableRow(number, path.parent / cells["path"], cells) for number, cells in found if any(cells.values())]
     for row in rows:

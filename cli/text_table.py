@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from poseauth.keypoints import N_KEYPOINTS
+from poseauth.shown_text import shortened
 
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t")
@@ -64,7 +65,7 @@ def opened_table(
                 _refuse_without_columns(table, names)
             named = [name for name in names if name]
             if len(set(named)) != len(named):
-                raise click.UsageError(f"{table}: two columns have one name: {', '.join(names)}")
+                raise click.UsageError(f"{table}: two columns have one name: {shortened(', '.join(names))}")
             stream.seek(0)
             lines = csv.reader(stream, delimiter=delimiter)
             next(lines, None)
@@ -136,8 +137,8 @@ def _refuse_without_columns(table: Path, names: Sequence[str]) -> None:
     clip = next((name for name in names if _is_like_a_clip(name)), None)
     if clip is not None:
         raise click.UsageError(
-            f"{table}: its first line holds a clip ({clip}). A table begins with a line that names its columns, such "
-            "as path"
+            f"{table}: its first line holds a clip ({shortened(clip)}). A table begins with a line that names its "
+            "columns, such as path"
         )
 
 

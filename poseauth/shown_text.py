@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _NAMES_TOLD = 5
+_LONGEST = 1000
+"""Characters of what a file holds that are told in one message."""
 
 
 def readable(text: str) -> str:
@@ -15,6 +17,11 @@ def readable(text: str) -> str:
 def encodable(text: str) -> str:
     """Text that can be written as UTF-8: bytes of a file's name that are no UTF-8 come out as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shortened(text: str) -> str:
+    """Text of a file as a message can hold it: the columns of a table may be a megabyte long."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def counted(number: int, noun: str) -> str:

@@ -157,3 +157,10 @@ def test_a_row_without_a_path_is_told_by_its_number_and_one_too_long_for_a_name_
     assert "row 2 of clips.csv names no path" in out
     assert "File name too long" in out
     assert "no such file" in out
+
+
+@pytest.mark.parametrize("header", [",".join(f"column{i}" for i in range(50_000)), "a," * 200_000 + "a"])
+def test_a_first_line_of_half_a_megabyte_is_not_repeated_whole(tmp_path, header):
+    with pytest.raises(click.UsageError) as raised:
+        named_rows(put(tmp_path, f"{header}\n"))
+    assert len(str(raised.value)) < 1500

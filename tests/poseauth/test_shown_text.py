@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poseauth.shown_text import counted, encodable, names_told, readable
+from poseauth.shown_text import counted, encodable, names_told, readable, shortened
 
 
 @pytest.mark.parametrize("mark", ["\n", "\r", "\t", "\x07", "\x1b", "\x9b", "\u2028", "\u202e", "\udcff"])
@@ -22,6 +22,11 @@ def test_of_many_names_the_first_are_told_and_how_many_more_there_are():
     assert names_told(["a", "b"]) == "a, b"
     assert names_told(list("abcde")) == "a, b, c, d, e"
     assert names_told(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_what_is_too_long_for_a_message_is_cut_and_marked():
+    assert shortened("x" * 1000) == "x" * 1000
+    assert shortened("x" * 1001) == "x" * 997 + "..."
 
 
 @pytest.mark.parametrize(
