@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from poseauth.errors import InputError
-from poseauth.shown_text import names_told, readable, shortened
+from poseauth.shown_text import counted, names_told, readable, shortened
 
 from .text_table import SUFFIXES, keypoints_in, keypoints_told, opened_table
 
@@ -92,11 +92,11 @@ def _warn_of_folders(folder: Path) -> None:
 
     names = [path.name for path in folders_with_clips(folder)]
     if names:
-        n, are, them = (f"{len(names)} folders", "are", "them") if len(names) > 1 else ("1 folder", "is", "it")
+        are, them = ("are", "them") if len(names) > 1 else ("is", "it")
         click.secho(
             readable(
-                f"{str(folder).rstrip('/')}/: {n} in it {are} passed over ({names_told(names)}); --recursive reads "
-                f"{them} too"
+                f"{str(folder).rstrip('/')}/: {counted(len(names), 'folder')} in it {are} passed over "
+                f"({names_told(names)}); --recursive reads {them} too"
             ),
             fg="yellow",
             err=True,

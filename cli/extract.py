@@ -150,11 +150,14 @@ def _check_no_source(source: Path, target: Path, given: Set[Path], *, recursive:
     recursive : bool
         Whether folders in these folders are read too.
     """
+    from keypoint_extractors.sources import is_clip
+
     place = target.resolve()
     if place == source.resolve():
         raise InputError(f"{source}: would be written over itself. Name another folder with --output")
     folders = place.parents if recursive else place.parents[:1]
-    if target.exists() and (place in given or not given.isdisjoint(folders)):
+    is_read = place in given or (is_clip(target) and not given.isdisjoint(folders))
+    if is_read and target.exists():
         raise InputError(
             f"{source}: would be written over {target}, which is read too. Name another folder with --output"
         )

@@ -68,7 +68,7 @@ def hold_against(
         )
     if not unknown or result.decision is None:
         return result
-    decision = replace(result.decision, verdict=Verdict.INCONCLUSIVE, reasons=(unknown, *result.decision.reasons))
+    decision = result.decision.inconclusive(unknown)
     return replace(result, decision=decision, reasons=decision.reasons)
 
 

@@ -204,7 +204,7 @@ def _figures(pieces: Sequence[_Piece], stride_s: float, rng: np.random.Generator
     hardest = min(lowest, key=lambda who: (lowest[who], against[who]))
     curve = _evidence_curve(pieces, stride_s)
     return SelfTest(
-        n_genuine_videos=len({piece.video for piece in pieces if piece.is_genuine}),
+        n_genuine_videos=n_own,
         n_other_videos=len({piece.video for piece in pieces if not piece.is_genuine}),
         n_other_people=len(against),
         n_genuine_clips=int(is_genuine.sum()),

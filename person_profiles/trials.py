@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from person_profiles.scorers import ClipScore, FittedScorer, ProfileScorer, Scorer, Stranger
 from poseauth.errors import EnrolmentError, PoseAuthError, TrialOverlapError, UnknownPersonError
 from poseauth.keypoints import KeypointSequence
-from poseauth.near_duplicates import MIN_SHARED_S, find_near_duplicate, near_duplicates
+from poseauth.near_duplicates import MIN_SHARED_S, NearDuplicate, find_near_duplicate, near_duplicates
 
 Label = Literal["genuine", "impostor", "fake"]
 LABELS: tuple[str, ...] = get_args(Label)
@@ -288,8 +288,7 @@ def check_disjoint(enrolments: Sequence[Enrolment], trials: Sequence[Trial]) -> 
     if copy:
         raise TrialOverlapError(
             f"{tried[copy.second].provenance.source_name} is tried and {_name(enrolments[copy.first])} is enrolled, "
-            f"and they share {MIN_SHARED_S:g} s or more of one movement (correlation {copy.correlation:.2f}): copies "
-            "of one recording. Take it out of one table"
+            f"{_sharing(copy)}. Take it out of one table"
         )
 
 
@@ -299,13 +298,19 @@ def _check_people_apart(enrolments: Sequence[Enrolment]) -> None:
         [enrolment.sequence for enrolment in enrolments],
         passed_over=lambda first, second: enrolments[first].person == enrolments[second].person,
     )
-    for copy in copies:
-        first, second = enrolments[copy.first], enrolments[copy.second]
+    if copies:
+        first, second = enrolments[copies[0].first], enrolments[copies[0].second]
         raise TrialOverlapError(
-            f"{_name(first)} is enrolled for {first.person} and {_name(second)} for {second.person}, and they share "
-            f"{MIN_SHARED_S:g} s or more of one movement (correlation {copy.correlation:.2f}): copies of one "
-            "recording. Take it out of one"
+            f"{_name(first)} is enrolled for {first.person} and {_name(second)} for {second.person}, "
+            f"{_sharing(copies[0])}. Take it out of one"
         )
+
+
+def _sharing(copy: NearDuplicate) -> str:
+    return (
+        f"and they share {MIN_SHARED_S:g} s or more of one movement (correlation {copy.correlation:.2f}): copies of "
+        "one recording"
+    )
 
 
 def _score(number: int, trial: Trial, fitted: FittedScorer, left_out: tuple[str, ...]) -> TrialScore:

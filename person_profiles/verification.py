@@ -351,7 +351,7 @@ def _unless_mirrored(clip: ScoredClip, profile: Profile, scorer: WindowScorer, d
     )
     if decision.verdict is Verdict.INCONCLUSIVE:  # what makes it that comes first
         return replace(decision, reasons=(*decision.reasons, seen))
-    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(seen, *decision.reasons))
+    return decision.inconclusive(seen)
 
 
 def _who_fits_better(
@@ -387,8 +387,7 @@ def _unless_learnt_from(known: _Known | None, decision: Decision) -> Decision:
     """No verdict on what the network knows by heart."""
     if known is None:
         return decision
-    reason = f"{known.told}: a verdict on it would say nothing of new footage"
-    return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(reason, *decision.reasons))
+    return decision.inconclusive(f"{known.told}: a verdict on it would say nothing of new footage")
 
 
 def _learnt_from(sequence: KeypointSequence, profile: Profile, own: OwnMovement | None) -> _Known | None:
@@ -413,7 +412,7 @@ def _unless_looped(evidence: Evidence, decision: Decision, limits: EvidenceLimit
     the pieces that were not repeated may stand in an order or at a time that never was.
     """
     if evidence.n_repeated and decision.verdict is not Verdict.FAKE:
-        return replace(decision, verdict=Verdict.INCONCLUSIVE, reasons=(*evidence.told, *decision.reasons))
+        return decision.inconclusive(*evidence.told)
     if evidence.n_still and decision.seconds_analysed < limits.min_seconds:
         return replace(decision, reasons=(*evidence.told, *decision.reasons))
     return decision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -74,6 +74,10 @@ class Decision:
     likelihood: LikelihoodRatio | None
     seconds_analysed: float
     reasons: tuple[str, ...]
+
+    def inconclusive(self, *because: str) -> Decision:
+        """The same vote without a verdict, and why, before the reasons that there are."""
+        return replace(self, verdict=Verdict.INCONCLUSIVE, reasons=(*because, *self.reasons))
 
 
 def decide(

@@ -510,6 +510,13 @@ def test_keypoints_are_not_written_over_others_that_are_read(poseauth, speeches,
     assert second.read_bytes() == before
 
 
+def test_the_methods_csv_beside_its_source_is_written_anew_for_it_is_not_read(poseauth, speeches, tmp_path):
+    (tmp_path / "x.npz").write_bytes((speeches / "test-ada.npz").read_bytes())
+    for _ in range(2):
+        assert poseauth("extract", tmp_path, "-o", tmp_path, "--format", "csv")[0] == 0
+    assert (tmp_path / "x.csv").is_file()
+
+
 def test_keypoints_of_before_in_another_folder_are_written_anew(poseauth, speeches, tmp_path):
     for _ in range(2):
         assert poseauth("extract", speeches / "short.npz", "-o", tmp_path / "keypoints")[0] == 0
