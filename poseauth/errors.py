@@ -11,7 +11,8 @@ PoseAuthError
 ├── DeviceError                 no such device, or it is not there
 ├── ExtractorError              the pose estimator cannot do its work
 │   ├── ExtractorMissingError   a package or a system library is not there
-│   └── WeightsNotFoundError    the model's weights are in none of the places searched
+│   ├── WeightsNotFoundError    the model's weights are in none of the places searched
+│   └── ModelsNotFoundError     BlazePose's models are not on this machine, are others, or cannot be fetched
 ├── ProfileError
 │   ├── UnknownPersonError      nobody of that name is enrolled
 │   ├── ProfileExistsError      enrolment would overwrite
@@ -98,6 +99,10 @@ class ExtractorMissingError(ExtractorError):
 
 class WeightsNotFoundError(ExtractorError):
     """The model's weights are in none of the places searched."""
+
+
+class ModelsNotFoundError(ExtractorError):
+    """BlazePose's models are not on this machine, are not what their names say, or cannot be fetched."""
 
 
 class ProfileError(PoseAuthError):
