@@ -35,6 +35,7 @@ from .archive_work import (
     lost_verification,
 )
 from .clip_check import CheckOptions
+from .options import ON_THE_CPU
 from .reading import FAILED_ON, SOME_FAILED
 from .result_table import ResultColumns
 
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 OVERVIEW = "_overview.html"
 """The page over a dataset of `verify`, in it; none of its files to those who read Parquet."""
-_ON_THE_CPU = {"mediapipe", "openpose"}
-"""Extractors to which a GPU is of no use."""
 
 
 def verify_archive(
@@ -178,7 +177,7 @@ def _without_cache(reader: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _want_gpu(reader: Mapping[str, Any], extractors: set[str]) -> bool:
-    return reader.get("device") != "cpu" and not extractors <= _ON_THE_CPU
+    return reader.get("device") != "cpu" and not extractors <= set(ON_THE_CPU)
 
 
 def _files_of(home: Path) -> dict[str, bytes]:

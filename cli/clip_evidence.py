@@ -52,7 +52,10 @@ _VISIBLE = {
     "elbows": (R_ELBOW, L_ELBOW),
     "wrists": (R_WRIST, L_WRIST),
 }
-_PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python", "ultralytics", "mediapipe", "scenedetect", "safetensors")
+_PACKAGES = (
+    "torch", "numpy", "scipy", "av", "opencv-python", "ai-edge-litert", "ultralytics", "mediapipe", "scenedetect",
+    "safetensors",
+)  # fmt: skip
 _Found = TypeVar("_Found")
 
 

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from keypoint_extractors.blazepose.model_files import networks_in_words
 from poseauth import __version__
 from poseauth.calibration import LikelihoodRatio
 from poseauth.decision import VOTE_THRESHOLD, Verdict
@@ -446,7 +447,7 @@ def _custody(evidence: ClipEvidence) -> str:
         rows.append(("Extractor", NOT_KNOWN if extractor is None else f"{extractor.name} {extractor.version}"))
         if extractor is not None:
             rows += [
-                ("SHA-256 of its weights", extractor.weights_sha256.replace("+", ", ")),
+                ("Its networks", "; ".join(networks_in_words(extractor.weights_sha256))),
                 ("Its options", _options(provenance_as_dict(source)["extractor"]["options"])),
                 ("Digest of all that", extractor.digest),
             ]

@@ -1,8 +1,9 @@
-"""`poseauth demo`: the product in small, on drawn speakers, offline."""
+"""`poseauth demo`: the product in small, on drawn speakers."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from person_profiles.store import ProfileStore
-from poseauth.errors import ExtractorMissingError
+from poseauth.errors import ExtractorMissingError, ModelsNotFoundError
 from poseauth.keypoint_files import write_keypoints
 from poseauth.keypoints import KeypointSequence
 from poseauth.report import Verification, as_dict, as_row
+from poseauth.shown_text import readable
 
 from .clip_check import CheckOptions, ClipCheck, ClipToCheck
 from .clip_report import OVERVIEW, PagePlaces, put
@@ -52,13 +54,13 @@ class _Clip:
 
 
 @click.command(
-    help="""Everything in small, on video, offline: draw short speeches of invented speakers, find their keypoints,
+    help="""Everything in small, on video: draw short speeches of invented speakers, find their keypoints,
 enrol one of them, and verify an unseen clip of the same speaker, a clip of another, and a "deepfake" in which the
 enrolled speaker's looks are driven by another's movement. Clips, keypoints, profile and results stay in the folder.
 
 \b
 Example:
-  poseauth demo
+  poseauth demo --allow-download
   poseauth demo -o /tmp/demo --seed 7"""
 )
 @click.option(
@@ -72,11 +74,18 @@ Example:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other speeches with another seed."
 )
-@click.option("--extractor", type=click.Choice(["auto", "yolo", "mediapipe"]), default="auto", show_default=True)
+@click.option(
+    "--extractor", type=click.Choice(["auto", "blazepose", "yolo", "mediapipe"]), default="auto", show_default=True
+)
 @click.option("--weights", metavar="NAME|FILE", help="YOLO pose model that finds drawn figures.")
-def demo(output: Path, seed: int, extractor: str, weights: str | None) -> int:
+@click.option("--allow-download", is_flag=True, help="Fetch the pose models without asking if they are not here.")
+def demo(output: Path, seed: int, extractor: str, weights: str | None, allow_download: bool) -> int:
     """Draw, extract, enrol, verify, say what came of it."""
     started = time.monotonic()
+    if extractor == "auto" and weights is None:  # published YOLO weights know photographs only
+        extractor = "blazepose"
+    if extractor == "blazepose":
+        _have_models(allow_download)
     options = _reader_options(weights, output / "cache")
     reader = _open_reader(extractor, options)
     clips = _speeches(seed)
@@ -120,11 +129,30 @@ def _reader_options(weights: str | None, cache: Path) -> dict[str, Any]:
     }
 
 
-def _open_reader(extractor: str, options: dict[str, Any]) -> SourceReader:
-    """The reader with a real estimator. `auto` is MediaPipe here: published YOLO weights know photographs only."""
-    reader = open_reader("mediapipe" if extractor == "auto" and options["weights"] is None else extractor, **options)
+def _have_models(allow_download: bool) -> None:
+    """Fetch the pose models where they are missing and the user agrees."""
+    from keypoint_extractors.blazepose.model_files import RELEASE, WHEEL_MB, find_models, get_models, models_folder
+
     try:
-        reader.extractor  # noqa: B018 - a missing package is told before minutes of drawing
+        find_models()
+    except ModelsNotFoundError:
+        asks = sys.stdin.isatty() and not allow_download
+        if asks:
+            question = (
+                f"The demo needs pose models: {WHEEL_MB} MB ({RELEASE}) from your package index, once. Fetch them?"
+            )
+            allow_download = click.confirm(question, default=True, err=True)
+        if not allow_download:
+            raise
+        click.echo(f"fetching the pose models into {readable(str(models_folder()))}", err=True)
+        get_models()
+
+
+def _open_reader(extractor: str, options: dict[str, Any]) -> SourceReader:
+    """The reader with a real estimator: one that cannot run is told before minutes of drawing."""
+    reader = open_reader(extractor, **options)
+    try:
+        reader.extractor  # noqa: B018
     except ExtractorMissingError as error:
         raise ExtractorMissingError(f"the demo needs an extractor that knows drawn figures. {error}") from error
     return reader

@@ -13,10 +13,10 @@ from poseauth import __version__
 from poseauth.errors import PoseAuthError
 from poseauth.shown_text import readable
 
-from .options import home_option, machine_options, open_store
+from .options import ON_THE_CPU, home_option, machine_options, open_store
 
 _PACKAGES = (
-    "torch", "numpy", "av", "opencv-python", "ultralytics", "lap", "mediapipe", "scenedetect", "safetensors"
+    "torch", "numpy", "av", "opencv-python", "ai-edge-litert", "ultralytics", "lap", "scenedetect", "safetensors"
 )  # fmt: skip
 
 
@@ -31,6 +31,7 @@ Example:
 @home_option
 def doctor(home: Any, weights: str | None, device: str, allow_download: bool, cache_dir: Any) -> int:
     """Try each part; 1 if no extractor can run."""
+    from keypoint_extractors.blazepose.model_files import networks_in_words
     from keypoint_extractors.cache import default_cache_folder
     from keypoint_extractors.registry import EXTRACTORS, ExtractorOptions, cuda_is_available
 
@@ -42,8 +43,8 @@ def doctor(home: Any, weights: str | None, device: str, allow_download: bool, ca
             click.secho(f"  {package}: not installed", fg="yellow")
     click.echo("device: " + ("CUDA" if cuda_is_available() else "CPU (torch sees no CUDA device)"))
     able = 0
-    for name in ("yolo", "mediapipe"):
-        options = ExtractorOptions(weights, device if name == "yolo" else "auto", allow_download)
+    for name in ("blazepose", "yolo", "mediapipe"):
+        options = ExtractorOptions(weights, "auto" if name in ON_THE_CPU else device, allow_download)
         try:
             extractor = EXTRACTORS[name](options)
             extractor.open_estimator().close()
@@ -52,6 +53,8 @@ def doctor(home: Any, weights: str | None, device: str, allow_download: bool, ca
         else:
             able += 1
             click.secho(f"extractor {name}: runs ({extractor.fingerprint})", fg="green")
+            for network in networks_in_words(extractor.fingerprint.weights_sha256):
+                click.echo(f"  {network}")
     click.echo("extractor openpose: reads OpenPose's JSON folders, needs nothing")
     store = open_store(home)
     click.echo(f"profiles: {len(store.entries())} under {store.home}")

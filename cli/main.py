@@ -14,7 +14,7 @@ from poseauth.errors import PoseAuthError
 from poseauth.shown_text import readable
 
 _COMMANDS = {
-    "demo": "Everything below on drawn speakers, offline, in a few minutes.",
+    "demo": "Everything below on drawn speakers, in a few minutes.",
     "extract": "Find the keypoints in videos and keep them as files.",
     "enroll": "Learn how a person moves from their videos.",
     "verify": "Say whether a clip moves like an enrolled person.",
@@ -22,6 +22,7 @@ _COMMANDS = {
     "serve": "A page in the browser: check clips, enrol people, for one user or a newsroom.",
     "study": "Train and compare detectors of the literature on labelled clips.",
     "evaluate": "Error rates with confidence intervals on labelled clips.",
+    "models": "List the pose models, and fetch them once.",
     "doctor": "Say what can run here, what is missing and how to get it.",
 }
 

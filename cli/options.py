@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from person_profiles.store import ProfileStore
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-EXTRACTOR_CHOICES = ("auto", "yolo", "mediapipe", "openpose")
-AUTO_TOLD = "auto: the first that can run, of yolo on CUDA, mediapipe and yolo on the CPU; it is told which."
+EXTRACTOR_CHOICES = ("auto", "blazepose", "yolo", "mediapipe", "openpose")
+ON_THE_CPU = ("blazepose", "mediapipe", "openpose")
+"""Extractors to which a GPU is of no use: --device says then where people are learnt."""
+AUTO_TOLD = "auto: the first that can run, of yolo on CUDA, blazepose and yolo on the CPU; it is told which."
 
 
 def together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -77,7 +79,7 @@ _LIMIT = click.option(
 )
 
 _ALLOW_DOWNLOAD = click.option(
-    "--allow-download", is_flag=True, help="Fetch published weights once if they are nowhere on this machine."
+    "--allow-download", is_flag=True, help="Fetch models and published weights once if they are not on this machine."
 )
 _CACHE_DIR = click.option(
     "--cache-dir",
@@ -91,6 +93,9 @@ extractor_options: Callable[[Any], Any] = together(
     _ALLOW_DOWNLOAD,
     _CACHE_DIR,
     click.option("--no-cache", is_flag=True, help="Keep no keypoints, use none that are kept."),
+    click.option(
+        "--hands/--no-hands", default=True, show_default=True, help="Look for hands, where the extractor can."
+    ),
     click.option(
         "--openpose-fps",
         type=click.FloatRange(1, 1000),
@@ -152,6 +157,7 @@ def open_reader(
     openpose_fps: float,
     limits: VideoLimits | None = None,
     n_threads: int | None = None,
+    hands: bool = True,
 ) -> SourceReader:
     """What reads the clips, by the extractor options, on so many cores or all."""
     from keypoint_extractors.cache import ObservationCache, default_cache_folder
@@ -160,7 +166,8 @@ def open_reader(
     def choose() -> Extractor:
         from keypoint_extractors.registry import ExtractorOptions, choose_extractor
 
-        options = ExtractorOptions(weights, device if extractor != "mediapipe" else "auto", allow_download, n_threads)
+        where = "auto" if extractor in ON_THE_CPU else device
+        options = ExtractorOptions(weights, where, allow_download, n_threads, hands)
         chosen = choose_extractor(extractor, options)
         if extractor == "auto":
             click.echo(f"extractor: {chosen.fingerprint}", err=True)

@@ -13,11 +13,11 @@ import platformdirs
 from keypoint_extractors.observation import Observation
 from keypoint_extractors.video import may_go_on
 from poseauth.errors import KeypointFileError, StorageError
-from poseauth.keypoint_files import coverage_from_dict, fingerprint_from_dict, read_npz, write_npz
-from poseauth.keypoints import ExtractorFingerprint
+from poseauth.keypoint_files import coverage_from_dict, fingerprint_from_dict, read_npz, whole_body_from, write_npz
+from poseauth.keypoints import WHOLE_BODY_SHAPES, ExtractorFingerprint
 
-_FORMAT_VERSION = 2
-"""1 kept pictures whose pixels are no squares as if they were, and clips that were cut short."""
+_FORMAT_VERSION = 3
+"""1 kept pictures whose pixels are no squares as if they were, and clips that were cut short; 2 had no hands."""
 _ARRAYS = ("timestamps_s", "shot", "frame", "track", "boxes", "scores", "keypoints", "confidence")
 
 
@@ -38,7 +38,9 @@ class ObservationCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, source_sha256: str, extractor: ExtractorFingerprint, *, source_name: str) -> Observation | None:
+    def find(
+        self, source_sha256: str, extractor: ExtractorFingerprint, *, source_name: str, hands: bool = False
+    ) -> Observation | None:
         """What was seen in a video by this very extractor; None where it is not kept or the entry is damaged.
 
         Parameters
@@ -49,13 +51,15 @@ class ObservationCache:
             What would be run.
         source_name : str
             The file's name now: the same content may have had another.
+        hands : bool
+            Whether hands are asked for. Where they are not, an entry with hands serves as well.
         """
-        path = self._path(source_sha256, extractor)
-        if not path.exists():
-            return None
-        # A damaged entry is no entry: the video is decoded again and the entry replaced.
-        with contextlib.suppress(KeypointFileError, ValueError, KeyError, TypeError):
-            return replace(_read(path, source_sha256, extractor), source_name=source_name)
+        for with_hands in (True,) if hands else (False, True):
+            path = self._path(source_sha256, extractor, with_hands)
+            if path.exists():
+                # A damaged entry is no entry: the video is decoded again and the entry replaced.
+                with contextlib.suppress(KeypointFileError, ValueError, KeyError, TypeError):
+                    return replace(_read(path, source_sha256, extractor), source_name=source_name)
         return None
 
     def keep(self, observation: Observation) -> None:
@@ -78,9 +82,11 @@ class ObservationCache:
             "sees_many": observation.sees_many,
             "coverage": asdict(observation.coverage),
             "extractor": observation.extractor.as_dict(),
+            "hands_asked": observation.hands_asked,
         }
         arrays = {name: getattr(observation, name) for name in _ARRAYS}
-        path = self._path(observation.source_sha256, observation.extractor)
+        arrays |= observation.whole_body.given() if observation.whole_body else {}
+        path = self._path(observation.source_sha256, observation.extractor, observation.hands_asked)
         write_npz(path, {**arrays, "meta": np.array(json.dumps(meta))})
 
     def forget(self, source_sha256: str) -> int:
@@ -90,12 +96,12 @@ class ObservationCache:
             entry.unlink(missing_ok=True)
         return len(entries)
 
-    def _path(self, source_sha256: str, extractor: ExtractorFingerprint) -> Path:
-        return self.folder / f"{source_sha256}_{extractor.digest[:16]}.npz"
+    def _path(self, source_sha256: str, extractor: ExtractorFingerprint, hands: bool) -> Path:
+        return self.folder / f"{source_sha256}_{extractor.digest[:16]}{'_hands' if hands else ''}.npz"
 
 
 def _read(path: Path, source_sha256: str, extractor: ExtractorFingerprint) -> Observation:
-    arrays = read_npz(path, (*_ARRAYS, "meta"))
+    arrays = read_npz(path, (*_ARRAYS, "meta"), optional=tuple(WHOLE_BODY_SHAPES))
     meta = json.loads(str(arrays["meta"][()]))
     kept_by = fingerprint_from_dict(meta["extractor"])
     if (meta["format_version"], meta["source_sha256"], kept_by) != (_FORMAT_VERSION, source_sha256, extractor):
@@ -109,4 +115,6 @@ def _read(path: Path, source_sha256: str, extractor: ExtractorFingerprint) -> Ob
         extractor=kept_by,
         source_name=path.name,
         source_sha256=source_sha256,
+        whole_body=whole_body_from(arrays),
+        hands_asked=bool(meta["hands_asked"]),
     )

@@ -12,15 +12,22 @@ import numpy as np
 
 from keypoint_extractors.ahead import Ahead
 from keypoint_extractors.decoder_process import IsolatedVideo
-from keypoint_extractors.observation import DetectionLog, Observation, PoseEstimator, observation_from
+from keypoint_extractors.observation import (
+    DetectionLog,
+    Observation,
+    PictureGroup,
+    PoseEstimator,
+    observation_from,
+)
 from keypoint_extractors.shots import number_shots
 from keypoint_extractors.tracking import track_people
 from keypoint_extractors.video import Frame, sha256_of
-from poseauth.arrays import Float64Array, UInt8Array
+from poseauth.arrays import Float64Array
 from poseauth.windows import FPS
 
-_AHEAD_FRAMES = 64
-"""Decoded frames that may wait for the network: memory stays independent of the video's length."""
+_AHEAD_BYTES = 64 << 20
+"""Of decoded frames that may wait for the network: memory stays independent of the video's length."""
+_MOST_AHEAD_FRAMES, _LEAST_AHEAD_FRAMES = 64, 4
 
 
 @dataclass(frozen=True)
@@ -71,15 +78,19 @@ def observe_video(
     times, shots = array("d"), array("i")  # a list would take four times the memory
     detections = DetectionLog()
 
-    def pictures(stream: Iterator[tuple[Frame, int]]) -> Iterator[list[UInt8Array]]:
+    def pictures(stream: Iterator[tuple[Frame, int]]) -> Iterator[PictureGroup]:
         for group in _groups(stream, estimator.group_frames):
-            times.extend(frame.time_s for frame, _ in group)
+            group_times = [frame.time_s for frame, _ in group]
+            begins_shot = not shots or shots[-1] != group[0][1]
+            times.extend(group_times)
             shots.extend(shot for _, shot in group)
-            yield [frame.rgb for frame, _ in group]
+            yield PictureGroup([frame.rgb for frame, _ in group], group_times, begins_shot)
 
     width, height = reader.info.width, reader.info.height
     wider, higher = width / reader.picture_size[0], height / reader.picture_size[1]
-    with Ahead(number_shots(iter(reader)), _AHEAD_FRAMES) as stream, reader:
+    n_ahead = _AHEAD_BYTES // (3 * reader.picture_size[0] * reader.picture_size[1])
+    n_ahead = min(max(n_ahead, _LEAST_AHEAD_FRAMES), _MOST_AHEAD_FRAMES)
+    with Ahead(number_shots(iter(reader)), n_ahead) as stream, reader:
         for found in estimator.detect(pictures(stream)):
             detections.add([people.scaled(wider, higher) for people in found])
             if on_progress:
@@ -87,7 +98,7 @@ def observe_video(
     shot_of_frame, time_of_frame = np.array(shots, np.int32), np.array(times, np.float64)
     return observation_from(
         detections,
-        track_people(detections, shot_of_frame, _rate(time_of_frame)),
+        () if detections.numbers is not None else track_people(detections, shot_of_frame, _rate(time_of_frame)),
         time_of_frame,
         shot_of_frame,
         frame_size=(width, height),
@@ -96,6 +107,7 @@ def observe_video(
         extractor=estimator.fingerprint,
         source_name=path.name,
         source_sha256=source_sha256 or sha256_of(path),
+        hands_asked=estimator.sees_hands,
     )
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from keypoint_extractors.observation import Observation
 from poseauth.arrays import Float32Array, Float64Array, Int32Array
 from poseauth.errors import AmbiguousPersonError, NobodyError
-from poseauth.keypoints import N_KEYPOINTS, KeypointSequence, Provenance, sequence_of_pieces
-from poseauth.long_arrays import in_pieces, let_go
+from poseauth.keypoints import N_KEYPOINTS, KeypointSequence, Provenance, WholeBody, sequence_of_pieces
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 
 AMBIGUOUS_RATIO = 0.8
 """Two people in view together are equally central if the lesser has this share of the greater's prominence."""
@@ -299,6 +299,7 @@ def _sequence(observation: Observation, people: list[_Person], choice: _Choice) 
             n_people_ignored=_n_ignored(observation, people, choice) if observation.sees_many else None,
             n_shots_ambiguous=choice.n_shots_ambiguous,
         ),
+        whole_body=_whole_body_of(observation, row_of_frame),
     )
     if not sequence.seen.any():
         raise NobodyError(
@@ -319,6 +320,24 @@ def _keypoints_of(observation: Observation, row_of_frame: Int32Array) -> Iterato
         confidence[there] = observation.confidence[rows[there]]
         let_go(observation.keypoints, observation.confidence)
         yield keypoints, confidence
+
+
+def _whole_body_of(observation: Observation, row_of_frame: Int32Array) -> WholeBody | None:
+    """The whole body of one detection a frame, or of none where its row is -1."""
+    if observation.whole_body is None:
+        return None
+    found = {}
+    for name, array in observation.whole_body.given().items():
+        kept = LongArray(array.shape[1:])
+        missing = 0.0 if name in ("hand_confidence", "visibility") else np.nan
+        for frames in in_pieces(len(row_of_frame)):
+            rows = row_of_frame[frames]
+            piece = np.full((len(rows), *array.shape[1:]), missing, np.float32)
+            piece[rows >= 0] = array[rows[rows >= 0]]
+            let_go(array)
+            kept.add(piece)
+        found[name] = kept.array()
+    return WholeBody(**found)
 
 
 def _n_ignored(observation: Observation, people: list[_Person], choice: _Choice) -> int:

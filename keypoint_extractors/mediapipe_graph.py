@@ -8,14 +8,14 @@ in memory: nothing is left out of them that the landmarks depend on, so that the
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from keypoint_extractors.part_of_package import import_part
-from poseauth.errors import ExtractorMissingError
+from keypoint_extractors.tflite_pruning import steps_needed, without_unwanted_outputs
+from poseauth.errors import ExtractorError, ExtractorMissingError
 
 LANDMARKS = "pose_landmarks"
 """The one output of the graph: 33 landmarks of one person, or None."""
@@ -31,7 +31,7 @@ _OPTIONS = (
 """Calculators whose options Python has to know, for those it does not are lost on the way to the graph. MediaPipe's own
 graph does not know those of the refinement by heat maps either, and refines with its defaults; so does this one."""
 
-_N_OUTPUTS, _PRESENCE, _MASK = 5, 1, 2
+_N_OUTPUTS, _MASK = 5, 2
 """The network gives landmarks, presence, mask, heat maps (which refine the landmarks) and places in space."""
 
 
@@ -105,7 +105,7 @@ def _for_landmarks(path: Path) -> Any:
             node.input_side_packet[:] = [f"MODEL_BLOB:{_NETWORK_INPUT}"]
     asked = [_names([*node.input_stream, *node.input_side_packet]) for node in graph.node]
     given = [_names([*node.output_stream, *node.output_side_packet]) for node in graph.node]
-    needed = _needed([LANDMARKS], asked, given)
+    needed = steps_needed([LANDMARKS], asked, given)
     used = {name for number in needed for name in asked[number]}
     _keep(graph.node, set(needed))
     _keep(graph.output_stream, {i for i, stream in enumerate(graph.output_stream) if _name(stream) == LANDMARKS})
@@ -121,51 +121,11 @@ def _keep(items: Any, kept: Collection[int]) -> None:
 
 @cache
 def _without_mask(path: Path) -> bytes:
-    """The package's network less the operators that only the mask depends on; presence stands in the mask's place.
-
-    A TFLite file is a FlatBuffer: the list of operators is shortened where it lies, and everything else stays.
-    """
-    from mediapipe.tasks.metadata import schema_py_generated as tflite
-
-    network = bytearray(path.read_bytes())
-    model = tflite.Model.GetRootAsModel(network, 0)
-    if model.SubgraphsLength() != 1 or model.Subgraphs(0).OutputsLength() != _N_OUTPUTS:
-        raise _another_one("pose network")
-    graph = model.Subgraphs(0)
-    operators = [graph.Operators(number) for number in range(graph.OperatorsLength())]
-    outputs = [int(tensor) for tensor in graph.OutputsAsNumpy()]
-    needed = _needed(
-        [tensor for number, tensor in enumerate(outputs) if number != _MASK],
-        [operator.InputsAsNumpy().tolist() for operator in operators],
-        [operator.OutputsAsNumpy().tolist() for operator in operators],
-    )
-    # A vector is its length followed by its items; an item that is a table is the way from here to it.
-    first = _vector(graph, 3)
-    struct.pack_into("<I", network, first - 4, len(needed))
-    for place, number in zip(range(first, first + 4 * len(needed), 4), needed, strict=True):
-        struct.pack_into("<I", network, place, operators[number]._tab.Pos - place)
-    struct.pack_into("<i", network, _vector(graph, 2) + 4 * _MASK, outputs[_PRESENCE])
-    return bytes(network)
-
-
-def _vector(table: Any, field: int) -> int:
-    """Where the items of a FlatBuffer table's vector begin."""
-    return int(table._tab.Vector(table._tab.Offset(4 + 2 * field)))
-
-
-def _needed(
-    wanted: Iterable[Hashable], asked: Sequence[Collection[Hashable]], given: Sequence[Collection[Hashable]]
-) -> list[int]:
-    """Which nodes of a graph the wanted results depend on, by what each asks for and gives; in their order."""
-    giver = {name: number for number, names in enumerate(given) for name in names}
-    needed: set[int] = set()
-    waiting = list(wanted)
-    while waiting:
-        number = giver.get(waiting.pop())
-        if number is not None and number not in needed:
-            needed.add(number)
-            waiting += asked[number]
-    return sorted(needed)
+    """The package's network less the operators that only the mask depends on."""
+    try:
+        return without_unwanted_outputs(path.read_bytes(), [number for number in range(_N_OUTPUTS) if number != _MASK])
+    except ExtractorError as error:
+        raise _another_one("pose network") from error
 
 
 def _names(packets: Iterable[str]) -> list[str]:

@@ -1,8 +1,7 @@
-"""The `mediapipe` extractor: BlazePose on the CPU, one person a picture, its model inside the wheel."""
+"""The `mediapipe` extractor: MediaPipe's own pose graph on the CPU, one person a picture, for profiles made with it."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -13,19 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from keypoint_extractors.blazepose_graph import import_graphs, landmark_graph
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.drawing.figure import draw_speaker
+from keypoint_extractors.mediapipe_graph import import_graphs, landmark_graph
+from keypoint_extractors.native_logs import native_logs_silenced
 from keypoint_extractors.network_threads import NetworkThreads
-from keypoint_extractors.observation import Detections, no_detections
+from keypoint_extractors.observation import Detections, PictureGroup, no_detections
 from keypoint_extractors.system_libraries import told_what_is_missing
 from poseauth.arrays import UInt8Array
 from poseauth.errors import ExtractorMissingError
 from poseauth.keypoints import BLAZEPOSE33_ORDER, N_KEYPOINTS, ExtractorFingerprint, select_twelve
 
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
-_NOT_INSTALLED = "Install it with: pip install 'poseauth[mediapipe]' (Python 3.11 or 3.12), or use --extractor yolo"
+_NOT_INSTALLED = (
+    "It is for profiles made with it alone. Install it with: pip install 'poseauth[mediapipe]' (Python 3.11 or 3.12), "
+    "or learn the person anew with --extractor blazepose"
+)
 _MIN_VISIBILITY = 0.5
 """BlazePose places every landmark, seen or not; below an even chance of being visible it counts as undetected."""
 
@@ -49,8 +52,8 @@ _STANDING = (
 )  # fmt: skip
 
 
-def blazepose_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> ExtractorFingerprint:
-    """What makes BlazePose's keypoints comparable, found without loading mediapipe.
+def mediapipe_fingerprint(*, min_confidence: float = MIN_CONFIDENCE) -> ExtractorFingerprint:
+    """What makes its keypoints comparable, found without loading mediapipe.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def _package() -> Path:
     return Path(spec.origin).parent
 
 
-class BlazePose:
+class MediaPipePose:
     """MediaPipe's full pose model, tracking one person from frame to frame, on several groups of frames at once.
 
     Parameters
@@ -103,18 +106,19 @@ class BlazePose:
     """
 
     sees_many = False
+    sees_hands = False
     group_frames = GROUP_FRAMES
     picture_side = PICTURE_SIDE
 
     def __init__(self, *, min_confidence: float = MIN_CONFIDENCE, n_workers: int | None = None) -> None:
-        self.fingerprint = blazepose_fingerprint(min_confidence=min_confidence)
+        self.fingerprint = mediapipe_fingerprint(min_confidence=min_confidence)
         _import_mediapipe()
         trackers = [_Tracker(min_confidence) for _ in range(n_workers or min(MAX_WORKERS, usable_cores()))]
         self._trackers = NetworkThreads(trackers, "blazepose")
 
-    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
-        """See `PoseEstimator.detect`: at most one person a frame."""
-        return self._trackers.map(_Tracker.follow, groups)
+    def detect(self, groups: Iterable[PictureGroup]) -> Iterator[list[Detections]]:
+        """See `PoseEstimator.detect`: at most one person a frame. Groups know nothing of one another."""
+        return self._trackers.map(_Tracker.follow, (group.pictures for group in groups))
 
     def close(self) -> None:
         """Free the networks; a second call does nothing."""
@@ -126,7 +130,7 @@ class _Tracker:
     """One running graph of MediaPipe."""
 
     def __init__(self, min_confidence: float) -> None:
-        with _native_logs_silenced():
+        with native_logs_silenced():
             self._pose: Any = landmark_graph(_package(), min_confidence)
             # The graph starts in threads of its own, and its second network at the first person: a picture of nobody
             # and one of a drawn speaker wait until they have said what they say, which tells a user nothing.
@@ -168,7 +172,7 @@ def _import_mediapipe() -> None:
     """
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with told_what_is_missing("mediapipe", _NOT_INSTALLED), _native_logs_silenced():
+    with told_what_is_missing("mediapipe", _NOT_INSTALLED), native_logs_silenced():
         import_graphs()
 
 
@@ -184,17 +188,3 @@ def _detections(landmarks: Any, width: int, height: int) -> Detections:
     box = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
     score = np.array([conf[conf > 0].mean()], np.float32)
     return Detections(box[None].astype(np.float32), score, twelve[None], conf[None])
-
-
-@contextlib.contextmanager
-def _native_logs_silenced() -> Iterator[None]:
-    """Keep the C++ side from writing to the terminal; Python's own errors still come through."""
-    saved = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(sink)

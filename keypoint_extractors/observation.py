@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol, overload
@@ -11,10 +11,16 @@ from typing import Protocol, overload
 import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
-from poseauth.keypoints import N_KEYPOINTS, Coverage, ExtractorFingerprint
+from poseauth.keypoints import N_KEYPOINTS, WHOLE_BODY_SHAPES, Coverage, ExtractorFingerprint, WholeBody
 from poseauth.long_arrays import LongArray
 
-_ARRAYS = ("boxes", "scores", "keypoints", "confidence")
+_SHAPES: Mapping[str, tuple[int, ...]] = {
+    "boxes": (4,),
+    "scores": (),
+    "keypoints": (N_KEYPOINTS, 2),
+    "confidence": (N_KEYPOINTS,),
+}
+"""Shape of one row of each array of Detections."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,18 @@ class Detections:
         Pixels; NaN where undetected.
     confidence : np.ndarray [shape=(P, 12)], float32
         0 to 1; 0 where undetected.
+    whole_body : WholeBody or None
+        Hands and the other points, P rows; None where the estimator has none, or nobody is there.
+    numbers : np.ndarray [shape=(P,)], int32, or None
+        Who each of them is, where the estimator follows people itself: a number of theirs alone in the video.
     """
 
     boxes: Float32Array
     scores: Float32Array
     keypoints: Float32Array
     confidence: Float32Array
+    whole_body: WholeBody | None = None
+    numbers: Int32Array | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes."""
@@ -44,6 +56,10 @@ class Detections:
         shapes = (self.boxes.shape, self.keypoints.shape, self.confidence.shape)
         if shapes != ((n_people, 4), (n_people, N_KEYPOINTS, 2), (n_people, N_KEYPOINTS)):
             raise ValueError(f"detections of {n_people} people have shapes {shapes}")
+        if self.whole_body is not None and len(self.whole_body) != n_people:
+            raise ValueError(f"{n_people} people have whole bodies of {len(self.whole_body)}")
+        if self.numbers is not None and self.numbers.shape != (n_people,):
+            raise ValueError(f"{n_people} people have numbers of shape {self.numbers.shape}")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -51,7 +67,20 @@ class Detections:
     def scaled(self, x: float, y: float) -> Detections:
         """The same in a picture that is so many times as wide and as high."""
         factors = np.array([x, y], np.float32)
-        return replace(self, boxes=self.boxes * np.tile(factors, 2), keypoints=self.keypoints * factors)
+        return replace(
+            self,
+            boxes=self.boxes * np.tile(factors, 2),
+            keypoints=self.keypoints * factors,
+            whole_body=self.whole_body and _scaled(self.whole_body, np.array([x, y, x], np.float32)),
+        )
+
+
+def _scaled(whole: WholeBody, factors: Float32Array) -> WholeBody:
+    return replace(
+        whole,
+        hands=None if whole.hands is None else whole.hands * factors,
+        body=None if whole.body is None else whole.body * factors,
+    )
 
 
 class DetectionLog(Sequence[Detections]):
@@ -62,8 +91,10 @@ class DetectionLog(Sequence[Detections]):
 
     def __init__(self, frames: Sequence[Detections] = ()) -> None:
         self._ends = array("q", [0])
-        self._kept = {name: LongArray(getattr(no_detections(), name).shape[1:]) for name in _ARRAYS}
-        self._read: tuple[Float32Array, ...] | None = None
+        self._kept = {name: LongArray(shape) for name, shape in _SHAPES.items()}
+        self._whole: dict[str, LongArray] | None = None
+        self._numbers: LongArray | None = None
+        self._read: tuple[dict[str, Float32Array], WholeBody | None, Int32Array | None] | None = None
         self.add(frames)
 
     def add(self, frames: Sequence[Detections]) -> None:
@@ -71,25 +102,61 @@ class DetectionLog(Sequence[Detections]):
 
         Raises
         ------
+        ValueError
+            If some people have whole bodies or numbers, and others none.
         StorageError
             If they are many, and there is no room for them on disk.
         """
         for found in frames:
             self._ends.append(self._ends[-1] + len(found))
-        everyone = [no_detections(), *frames]
-        for name, kept in self._kept.items():
-            kept.add(np.concatenate([getattr(found, name) for found in everyone]))
+        somebody = [found for found in frames if len(found)]
         self._read = None
+        if not somebody:
+            return
+        if self._whole is None:
+            whole = somebody[0].whole_body
+            self._whole = {name: LongArray(WHOLE_BODY_SHAPES[name]) for name in (whole.given() if whole else ())}
+            self._numbers = None if somebody[0].numbers is None else LongArray(dtype=np.int32)
+        for name, kept in self._kept.items():
+            kept.add(np.concatenate([getattr(found, name) for found in somebody]))
+        bodies = [found.whole_body.given() if found.whole_body else {} for found in somebody]
+        numbers = [found.numbers for found in somebody if found.numbers is not None]
+        if any(body.keys() != self._whole.keys() for body in bodies) or (
+            len(numbers) != (0 if self._numbers is None else len(somebody))
+        ):
+            raise ValueError("some people have whole bodies or numbers that others have not")
+        for name, kept in self._whole.items():
+            kept.add(np.concatenate([body[name] for body in bodies]))
+        if self._numbers is not None:
+            self._numbers.add(np.concatenate(numbers))
 
     @property
     def n_people(self) -> Int32Array:
         """How many there are in each frame: [shape=(T,)]."""
         return np.diff(self._ends).astype(np.int32)
 
-    def arrays(self) -> tuple[Float32Array, ...]:
+    @property
+    def whole_body(self) -> WholeBody | None:
+        """Of all detections, a row each; None where the estimator has none."""
+        return self._arrays()[1]
+
+    @property
+    def numbers(self) -> Int32Array | None:
+        """Of all detections, a row each; None where the estimator does not follow people itself."""
+        return self._arrays()[2]
+
+    def arrays(self) -> dict[str, Float32Array]:
         """Boxes, scores, keypoints and confidence of all detections, as in Detections, a row each."""
+        return self._arrays()[0]
+
+    def _arrays(self) -> tuple[dict[str, Float32Array], WholeBody | None, Int32Array | None]:
         if self._read is None:
-            self._read = tuple(kept.array() for kept in self._kept.values())
+            whole = {name: kept.array() for name, kept in (self._whole or {}).items()}
+            self._read = (
+                {name: kept.array() for name, kept in self._kept.items()},
+                WholeBody(**whole) if whole else None,
+                None if self._numbers is None else self._numbers.array(),
+            )
         return self._read
 
     def __len__(self) -> int:
@@ -106,21 +173,45 @@ class DetectionLog(Sequence[Detections]):
         if not 0 <= frame < len(self):
             raise IndexError(f"frame {frame} of {len(self)}")
         rows = slice(self._ends[frame], self._ends[frame + 1])
-        return Detections(*(kept[rows] for kept in self.arrays()))
+        kept, whole, numbers = self._arrays()
+        return Detections(
+            **{name: values[rows] for name, values in kept.items()},
+            whole_body=whole and whole.rows(rows),
+            numbers=None if numbers is None else numbers[rows],
+        )
 
 
 def no_detections() -> Detections:
     """A frame with nobody in it."""
-    return Detections(
-        np.zeros((0, 4), np.float32),
-        np.zeros(0, np.float32),
-        np.zeros((0, N_KEYPOINTS, 2), np.float32),
-        np.zeros((0, N_KEYPOINTS), np.float32),
-    )
+    boxes, scores, keypoints, confidence = (np.zeros((0, *shape), np.float32) for shape in _SHAPES.values())
+    return Detections(boxes, scores, keypoints, confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureGroup:
+    """Consecutive frames of one shot.
+
+    Attributes
+    ----------
+    pictures : sequence of np.ndarray [shape=(H, W, 3)], uint8
+        Upright RGB frames of one size.
+    times_s : sequence of float
+        Of each of them, increasing.
+    begins_shot : bool
+        Whether the first is the first of its shot; else the group goes on where the one before ended.
+    """
+
+    pictures: Sequence[UInt8Array]
+    times_s: Sequence[float]
+    begins_shot: bool
 
 
 class PoseEstimator(Protocol):
     """A network that finds people in pictures; the one thing that differs between video extractors."""
+
+    @property
+    def sees_hands(self) -> bool:
+        """Whether it looks for hands."""
 
     @property
     def fingerprint(self) -> ExtractorFingerprint:
@@ -132,19 +223,19 @@ class PoseEstimator(Protocol):
 
     @property
     def group_frames(self) -> int:
-        """How many consecutive frames of one shot it looks at together; groups know nothing of one another."""
+        """How many consecutive frames of one shot it is handed at once, at most."""
 
     @property
     def picture_side(self) -> int:
         """Pixels of the longer side of a picture beyond which it sees no better."""
 
-    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
+    def detect(self, groups: Iterable[PictureGroup]) -> Iterator[list[Detections]]:
         """Find the people in one video, group by group. Some groups are asked for ahead of what is given.
 
         Parameters
         ----------
-        groups : iterable of sequences of np.ndarray [shape=(H, W, 3)], uint8
-            Upright RGB frames of one size, at most `group_frames` a group, no cut within it.
+        groups : iterable of PictureGroup
+            At most `group_frames` frames each, in order of time.
 
         Yields
         ------
@@ -177,6 +268,10 @@ class Observation:
         Number of the tracked person, unique over the whole source: no track crosses a cut.
     boxes, scores, keypoints, confidence : np.ndarray
         As in Detections, one row a detection.
+    whole_body : WholeBody or None
+        As in Detections, one row a detection.
+    hands_asked : bool
+        Whether hands were looked for.
     """
 
     timestamps_s: Float64Array
@@ -194,6 +289,8 @@ class Observation:
     extractor: ExtractorFingerprint
     source_name: str
     source_sha256: str | None
+    whole_body: WholeBody | None = None
+    hands_asked: bool = False
 
     def __post_init__(self) -> None:
         """Check shapes and orders."""
@@ -209,6 +306,8 @@ class Observation:
             (n_detections, N_KEYPOINTS),
         ):
             raise ValueError(f"{n_detections} detections have shapes {shapes}")
+        if self.whole_body is not None and len(self.whole_body) != n_detections:
+            raise ValueError(f"{n_detections} detections have {len(self.whole_body)} whole bodies")
         if n_frames and (np.diff(self.timestamps_s) <= 0).any():
             raise ValueError("timestamps_s must be strictly increasing")
         if n_detections and ((np.diff(self.frame) < 0).any() or self.frame[0] < 0 or self.frame[-1] >= n_frames):
@@ -227,6 +326,7 @@ def observation_from(
     extractor: ExtractorFingerprint,
     source_name: str,
     source_sha256: str | None,
+    hands_asked: bool = False,
 ) -> Observation:
     """An Observation from what was found frame by frame.
 
@@ -235,22 +335,18 @@ def observation_from(
     detections : DetectionLog, T long
         The people of each frame.
     tracks : iterable of np.ndarray [shape=(P,)], int32, T long
-        The number of the tracked person of each of them.
+        The number of the tracked person of each of them; left alone where the detections have numbers.
     timestamps_s, shot : np.ndarray [shape=(T,)]
         As in Observation.
     frame_size : tuple of int
         Width and height in pixels.
     """
-    boxes, scores, keypoints, confidence = detections.arrays()
     return Observation(
         timestamps_s=timestamps_s,
         shot=shot,
         frame=np.repeat(np.arange(len(detections), dtype=np.int32), detections.n_people),
-        track=np.fromiter(chain.from_iterable(tracks), np.int32),
-        boxes=boxes,
-        scores=scores,
-        keypoints=keypoints,
-        confidence=confidence,
+        track=np.fromiter(chain.from_iterable(tracks), np.int32) if detections.numbers is None else detections.numbers,
+        **detections.arrays(),
         frame_width=frame_size[0],
         frame_height=frame_size[1],
         sees_many=sees_many,
@@ -258,4 +354,6 @@ def observation_from(
         extractor=extractor,
         source_name=source_name,
         source_sha256=source_sha256,
+        whole_body=detections.whole_body,
+        hands_asked=hands_asked,
     )

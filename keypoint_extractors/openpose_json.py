@@ -144,7 +144,7 @@ def write_openpose_folder(sequence: KeypointSequence, folder: str | Path, *, fps
         folder.mkdir(parents=True, exist_ok=True)
         if any(FILE_PATTERN.search(path.name) for path in folder.iterdir()):
             raise StorageError(f"{folder} holds OpenPose frames already; name another folder, or remove them")
-        for number, triple, seen in zip(numbers, triples, sequence.seen.any(axis=1), strict=True):
+        for number, triple, seen in zip(numbers, triples, np.asarray(sequence.seen.any(axis=1)), strict=True):
             people = [{"person_id": [-1], "pose_keypoints_2d": np.round(triple, 4).ravel().tolist()}] if seen else []
             text = json.dumps({"version": WRITTEN_VERSION, "people": people})
             (folder / f"frame_{number:012d}_keypoints.json").write_text(text, encoding="ascii")

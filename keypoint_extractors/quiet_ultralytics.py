@@ -25,7 +25,7 @@ SWITCHES = {
 }
 """Environment of ultralytics.utils: no usage events or version checks, no pip, weights_only, errors only."""
 
-_ADVICE = "Try: pip install --upgrade ultralytics lap, or --extractor mediapipe (pip install 'poseauth[mediapipe]')"
+_ADVICE = "Try: pip install --upgrade ultralytics lap, or --extractor blazepose"
 
 
 def import_ultralytics(submodule: str = "") -> ModuleType:

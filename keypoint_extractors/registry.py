@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from keypoint_extractors.blazepose import PICTURE_SIDE, BlazePose, blazepose_fingerprint
+from keypoint_extractors.blazepose.estimator import PICTURE_SIDE, BlazePose, blazepose_fingerprint
+from keypoint_extractors.blazepose.model_files import get_models
+from keypoint_extractors.mediapipe_pose import PICTURE_SIDE as MEDIAPIPE_PICTURE_SIDE
+from keypoint_extractors.mediapipe_pose import MediaPipePose, mediapipe_fingerprint
 from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.yolo_pose import IMAGE_SIZE, YoloPose, yolo_fingerprint
-from poseauth.errors import ExtractorError, ExtractorMissingError
+from poseauth.errors import ExtractorError, ExtractorMissingError, ModelsNotFoundError
 from poseauth.keypoints import ExtractorFingerprint
 
 
@@ -27,12 +30,15 @@ class ExtractorOptions:
         Whether weights that are nowhere on this machine may be fetched once.
     n_threads : int or None
         Cores to use; None takes all. It changes the speed and the memory, not the result beyond rounding.
+    hands : bool
+        Whether hands are looked for, by an extractor that can.
     """
 
     weights: str | None = None
     device: str = "auto"
     allow_download: bool = False
     n_threads: int | None = None
+    hands: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Extractor:
         What makes its keypoints comparable.
     picture_side : int
         As `PoseEstimator.picture_side`.
+    hands : bool
+        As `PoseEstimator.sees_hands`.
     open_estimator : callable
         Loads the network.
     """
@@ -54,6 +62,7 @@ class Extractor:
     name: str
     fingerprint: ExtractorFingerprint
     picture_side: int
+    hands: bool
     open_estimator: Callable[[], PoseEstimator]
 
 
@@ -64,14 +73,43 @@ def _yolo(options: ExtractorOptions) -> Extractor:
         "yolo",
         fingerprint,
         IMAGE_SIZE,
+        False,
         lambda: YoloPose(weights, weights_dir=folder, device=options.device, n_threads=options.n_threads),
     )
 
 
+def _blazepose(options: ExtractorOptions) -> Extractor:
+    _refuse_cuda("blazepose", options)
+    try:
+        fingerprint = blazepose_fingerprint()
+    except ModelsNotFoundError:
+        if not options.allow_download:
+            raise
+        get_models()
+        fingerprint = blazepose_fingerprint()
+    return Extractor(
+        "blazepose",
+        fingerprint,
+        PICTURE_SIDE,
+        options.hands,
+        lambda: BlazePose(hands=options.hands, n_threads=options.n_threads),
+    )
+
+
 def _mediapipe(options: ExtractorOptions) -> Extractor:
+    _refuse_cuda("mediapipe", options)
+    return Extractor(
+        "mediapipe",
+        mediapipe_fingerprint(),
+        MEDIAPIPE_PICTURE_SIDE,
+        False,
+        lambda: MediaPipePose(n_workers=options.n_threads),
+    )
+
+
+def _refuse_cuda(name: str, options: ExtractorOptions) -> None:
     if options.device.startswith("cuda"):
-        raise ExtractorError("mediapipe runs on the CPU only. Leave out --device, or use --extractor yolo")
-    return Extractor("mediapipe", blazepose_fingerprint(), PICTURE_SIDE, lambda: BlazePose(n_workers=options.n_threads))
+        raise ExtractorError(f"{name} runs on the CPU only. Leave out --device, or use --extractor yolo")
 
 
 def _openpose(options: ExtractorOptions) -> Extractor:
@@ -82,6 +120,7 @@ def _openpose(options: ExtractorOptions) -> Extractor:
 
 
 EXTRACTORS: Mapping[str, Callable[[ExtractorOptions], Extractor]] = {
+    "blazepose": _blazepose,
     "yolo": _yolo,
     "mediapipe": _mediapipe,
     "openpose": _openpose,
@@ -92,7 +131,7 @@ EXTRACTOR_NAMES = ("auto", *EXTRACTORS)
 
 
 def choose_extractor(name: str = "auto", options: ExtractorOptions | None = None) -> Extractor:
-    """The extractor of that name; `auto` takes the first of YOLO on CUDA, MediaPipe, YOLO on the CPU that can run.
+    """The extractor of that name; `auto` takes the first of YOLO on CUDA, BlazePose, YOLO on the CPU that can run.
 
     Parameters
     ----------
@@ -112,7 +151,7 @@ def choose_extractor(name: str = "auto", options: ExtractorOptions | None = None
             raise ExtractorError(f"there is no extractor {name!r}; there are {', '.join(EXTRACTOR_NAMES)}")
         return EXTRACTORS[name](options)
     asked_for_yolo = options.weights is not None or options.device.startswith("cuda")
-    order = ("yolo", "mediapipe") if asked_for_yolo or cuda_is_available() else ("mediapipe", "yolo")
+    order = ("yolo", "blazepose") if asked_for_yolo or cuda_is_available() else ("blazepose", "yolo")
     lacking = []
     for candidate in order:
         try:
@@ -121,7 +160,7 @@ def choose_extractor(name: str = "auto", options: ExtractorOptions | None = None
             if asked_for_yolo and candidate == "yolo":
                 raise
             lacking.append(f"{candidate}: {error}")
-    raise ExtractorMissingError("no extractor can run here.\n" + "\n".join(f"  {reason}" for reason in lacking))
+    raise ExtractorMissingError(f"no extractor can run here. {'; '.join(lacking)}")
 
 
 def cuda_is_available() -> bool:

@@ -230,12 +230,13 @@ class SourceReader:
         if not path.stat().st_size:
             raise VideoError(f"{path}: the file is empty. Copy or download it again")
         sha256 = sha256 or sha256_of(path)
-        kept = self.cache and self.cache.find(sha256, self.extractor.fingerprint, source_name=path.name)
+        chosen = self.extractor
+        kept = self.cache and self.cache.find(sha256, chosen.fingerprint, source_name=path.name, hands=chosen.hands)
         if kept:
             return follow(kept, who)
-        with IsolatedVideo(path, picture_side=self.extractor.picture_side, limits=self.limits) as decoder:
+        with IsolatedVideo(path, picture_side=chosen.picture_side, limits=self.limits) as decoder:
             if self._estimator is None:  # the decoder starts meanwhile
-                self._estimator = self.extractor.open_estimator()
+                self._estimator = chosen.open_estimator()
             observation = observe_video(
                 path, self._estimator, source_sha256=sha256, on_progress=on_progress, decoder=decoder
             )

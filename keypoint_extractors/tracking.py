@@ -129,7 +129,7 @@ class _Boxes:
     """Boxes as BYTETracker reads them; those of no extent or not finite have none and are left alone by it."""
 
     def __init__(self, boxes: Float32Array, scores: Float32Array) -> None:
-        finite = np.isfinite(boxes).all(axis=1)
+        finite = np.asarray(np.isfinite(boxes).all(axis=1))
         self._boxes = np.where(finite[:, None], boxes, 0).astype(np.float32)
         self.conf = scores
         self.cls = np.zeros(len(scores), np.float32)

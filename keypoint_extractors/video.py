@@ -272,6 +272,8 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[Any, Any]]:
         except ValueError:  # a format that shows its streams later; they are held to the limit when they are decoded
             container = av.open(str(path.resolve()), options=options)
     except (av.FFmpegError, OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            raise MemoryError from error
         raise VideoError(f"{path}: not a video that can be read ({_short(error)})") from error
     with container:
         if not container.streams.video:

@@ -16,7 +16,7 @@ from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.digest import file_sha256
 from keypoint_extractors.letterbox import Letterbox, lay_into_input, letterbox
 from keypoint_extractors.network_threads import NetworkThreads
-from keypoint_extractors.observation import Detections
+from keypoint_extractors.observation import Detections, PictureGroup
 from keypoint_extractors.quiet_ultralytics import import_ultralytics
 from keypoint_extractors.regions import (
     ROOM,
@@ -94,7 +94,7 @@ def _fingerprint(
         version = importlib.metadata.version("ultralytics")
     except importlib.metadata.PackageNotFoundError as error:
         raise ExtractorMissingError(
-            "ultralytics is not installed. Install it with: pip install ultralytics, or use --extractor mediapipe"
+            "ultralytics is not installed. Install it with: pip install ultralytics, or use --extractor blazepose"
         ) from error
     return ExtractorFingerprint(
         name="yolo",
@@ -200,6 +200,11 @@ class YoloPose:
         return True
 
     @property
+    def sees_hands(self) -> bool:
+        """It knows the body alone."""
+        return False
+
+    @property
     def group_frames(self) -> int:
         """Frames of which it looks at the people alone but for the first and the last."""
         return GROUP_FRAMES
@@ -214,18 +219,20 @@ class YoloPose:
         """Where it runs: "cpu", "cuda" or "cuda:1"."""
         return str(self._device)
 
-    def detect(self, groups: Iterable[Sequence[UInt8Array]]) -> Iterator[list[Detections]]:
+    def detect(self, groups: Iterable[PictureGroup]) -> Iterator[list[Detections]]:
         """Find the people in groups of frames of one size, the most confident first; see `PoseEstimator.detect`.
 
-        Of a group's first frame the whole picture is looked at, of the others only the region of the people seen in it
-        (`keypoint_extractors.regions`); where that may not hold them a wider one, and all of it where that may not.
+        Groups know nothing of one another. Of a group's first frame the whole picture is looked at, of the others only
+        the region of the people seen in it (`keypoint_extractors.regions`); where that may not hold them a wider one,
+        and all of it where that may not.
 
         Raises
         ------
         ExtractorError
             If the device's memory does not hold a batch, or the device fails.
         """
-        for answers in self._models.map(self._detect_groups, _enough_groups(groups, self._batch_size)):
+        pictures = (group.pictures for group in groups)
+        for answers in self._models.map(self._detect_groups, _enough_groups(pictures, self._batch_size)):
             yield from answers
 
     def _detect_groups(self, model: Any, groups: Sequence[Sequence[UInt8Array]]) -> list[list[Detections]]:

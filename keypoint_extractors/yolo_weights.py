@@ -132,7 +132,7 @@ def _is_path(weights: str | Path) -> bool:
 def _ways_out(file_name: str, folder: Path) -> str:
     return (
         f" Three ways out: put {file_name} into {shown(folder)}; give its path with --weights; or use --extractor "
-        "mediapipe, which carries its own model (pip install 'poseauth[mediapipe]')."
+        "blazepose, which needs no GPU (poseauth models get)."
     )
 
 

@@ -203,7 +203,7 @@ def judge_each_unseen(
     return ratios, undecided
 
 
-def _fit_once(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> Calibration:  # type: ignore[type-arg]
+def _fit_once(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> Calibration:
     """Line, bounds and band of videos by their rows, without the resamples."""
     line = fit_line(scores, is_genuine, rows)
     of_video = np.array([float(line(scores[some]).mean()) / np.log(10.0) for some in rows])
@@ -213,7 +213,7 @@ def _fit_once(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.nda
     return Calibration(line, (), lower, upper, _undecided(of_video, is_person), n_genuine, len(rows) - n_genuine)
 
 
-def fit_line(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> ScoreLine:  # type: ignore[type-arg]
+def fit_line(scores: Float64Array, is_genuine: BoolArray, rows: Sequence[np.ndarray]) -> ScoreLine:
     """Logistic regression with both sides weighing alike, so that the prior odds are 1, and a video's rows as one.
 
     Parameters
@@ -298,7 +298,7 @@ def _undecided(log10_lr: Float64Array, is_genuine: BoolArray) -> float:
     return max(MIN_UNDECIDED, *widths)
 
 
-def _rows_by_video(scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _rows_by_video(scores: Float64Array, is_genuine: BoolArray, videos: Sequence[object]) -> list[np.ndarray]:
     """The rows of each video, in an order that does not depend on that of the files: resamples are drawn by number."""
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")

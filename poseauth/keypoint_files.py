@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import math
 import struct
 import zipfile
 import zlib
@@ -19,19 +20,23 @@ from poseauth.errors import KeypointFileError, StorageError
 from poseauth.keypoints import (
     COCO17_ORDER,
     N_KEYPOINTS,
+    WHOLE_BODY_SHAPES,
     Coverage,
     ExtractorFingerprint,
     KeypointSequence,
     Provenance,
+    WholeBody,
     keypoint_sequence,
     select_twelve,
 )
-from poseauth.long_arrays import put_aside
+from poseauth.long_arrays import LongArray
 from poseauth.shown_paths import shown
 from poseauth.whole_files import written_whole
 from poseauth.windows import WINDOW_FRAMES, WindowOptions, cut_windows
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 may hold hands and the whole body beside the twelve keypoints; 1 never does, and is read as well."""
+_READ_VERSIONS = (1, 2)
 SUFFIX = ".npz"
 MAX_FRAMES = 30 * 3600 * 24
 """A day at 30 fps: a file that claims more is refused before it is read."""
@@ -43,6 +48,8 @@ ARCHIVE_ERRORS = (
 )  # fmt: skip
 """What reading a damaged or hostile zip can raise; the last two, NumPy's reading of an array's header."""
 _MAX_META_BYTES = 1 << 20
+_PIECE_BYTES = 4 << 20
+"""Of an array that is read at once."""
 COCO17_ARRAYS = ("xy", "conf", "fps")
 COCO17_MIN_CONFIDENCE = 0.5
 """In the plain form a keypoint below this counts as undetected."""
@@ -59,6 +66,7 @@ def write_keypoints(sequence: KeypointSequence, path: Path) -> None:
     """
     meta = json.dumps({"format_version": FORMAT_VERSION, **provenance_as_dict(sequence.provenance)})
     arrays = {name: getattr(sequence, name) for name in _ARRAYS}
+    arrays |= sequence.whole_body.given() if sequence.whole_body else {}
     write_npz(path, {**arrays, "meta": np.array(meta)})
 
 
@@ -73,7 +81,7 @@ def read_keypoints(path: Path) -> KeypointSequence:
     KeypointFileError
         If the file is damaged, of another layout or of a later format.
     """
-    arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO17_ARRAYS)
+    arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO17_ARRAYS, optional=tuple(WHOLE_BODY_SHAPES))
     sequence = _from_coco17(path, arrays) if "xy" in arrays else _from_own(path, arrays)
     if sequence.duration_s > MAX_SECONDS:
         hours = MAX_SECONDS / 3600
@@ -85,15 +93,31 @@ def _from_own(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Keypoin
     try:
         meta = json.loads(str(arrays["meta"][()]))
         version = meta["format_version"]
-        if version != FORMAT_VERSION:
-            raise KeypointFileError(f"{path}: keypoint format {version}; this version reads {FORMAT_VERSION}")
+        if version not in _READ_VERSIONS:
+            raise KeypointFileError(
+                f"{path}: keypoint format {version}; this version reads {' and '.join(map(str, _READ_VERSIONS))}"
+            )
         provenance = provenance_from_dict(meta)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise KeypointFileError(f"{path}: its description (meta) cannot be read: {error}") from error
     try:
-        return keypoint_sequence(*(arrays[name] for name in _ARRAYS), provenance=provenance)
+        return keypoint_sequence(
+            *(arrays[name] for name in _ARRAYS), provenance=provenance, whole_body=whole_body_from(arrays)
+        )
     except (ValueError, TypeError) as error:
         raise KeypointFileError(f"{path}: {error}") from error
+
+
+def whole_body_from(arrays: Mapping[str, np.ndarray[Any, Any]]) -> WholeBody | None:
+    """The whole body among named arrays; None where there is none of it.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together.
+    """
+    given = {name: np.asarray(arrays[name], np.float32) for name in WHOLE_BODY_SHAPES if name in arrays}
+    return WholeBody(**given) if given else None
 
 
 def _from_coco17(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:
@@ -176,18 +200,20 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
     except OSError as error:
         raise StorageError(
             f"{shown(path)} cannot be written: {error.strerror or error}. Free space or name another folder."
         ) from error
 
 
-def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = ()) -> dict[str, np.ndarray[Any, Any]]:
+def read_npz(
+    path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> dict[str, np.ndarray[Any, Any]]:
     """Read named arrays of an `.npz`, never unpickling, refusing sizes beyond `MAX_FRAMES` before unpacking.
 
-    Where the file has not all of `names`, but all of `or_else`, it gives those. Long ones lie on disk
-    (`poseauth.long_arrays`).
+    Where the file has not all of `names`, but all of `or_else`, it gives those. Of `optional` it gives what is there.
+    Long ones lie on disk (`poseauth.long_arrays`).
 
     Raises
     ------
@@ -199,24 +225,65 @@ def read_npz(path: Path, names: tuple[str, ...], *, or_else: tuple[str, ...] = (
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
-                limit = _MAX_META_BYTES if member.filename == "meta.npy" else MAX_FRAMES * N_KEYPOINTS * 2 * 8
+                name = member.filename.removesuffix(".npy")
+                limit = MAX_FRAMES * 8 * math.prod(WHOLE_BODY_SHAPES.get(name, (N_KEYPOINTS, 2)))
+                limit = _MAX_META_BYTES if name == "meta" else limit
                 if member.file_size > limit:
                     raise KeypointFileError(
                         f"{path}: {member.filename} claims {member.file_size} bytes; {limit} at most"
                     )
-        with np.load(path, allow_pickle=False) as archive:
-            if or_else and set(or_else) <= set(archive.files) and not set(names) <= set(archive.files):
-                names = or_else
-            missing = [name for name in names if name not in archive.files]
+            there = {entry.filename.removesuffix(".npy") for entry in archive.infolist()}
+            if or_else and set(or_else) <= there and not set(names) <= there:
+                names, optional = or_else, ()
+            missing = [name for name in names if name not in there]
             if missing:
                 raise KeypointFileError(
                     f"{path}: no array named {', '.join(missing)}; a keypoint file holds {', '.join(names)}"
                 )
-            return {name: put_aside(archive[name]) for name in names}
+            wanted = [*names, *(name for name in optional if name in there)]
+            return {name: _read_array(archive, f"{name}.npy") for name in wanted}
     except FileNotFoundError as error:
         raise KeypointFileError(f"{path}: no such file") from error
     except (*ARCHIVE_ERRORS, OSError, MemoryError) as error:
         raise KeypointFileError(f"{path}: not a keypoint file, or damaged: {error}") from error
+
+
+def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray[Any, Any]:
+    """An array of an archive, read piece by piece, so that a long one is never in memory as a whole.
+
+    Raises
+    ------
+    ValueError
+        If it is no plain array.
+    """
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read_header is None:
+            raise ValueError(f"{member} is of version {version}")
+        shape, by_columns, dtype = read_header(stream)
+        if dtype.hasobject or min(shape, default=0) < 0:
+            raise ValueError(f"{member} holds no plain numbers")
+        row_bytes = dtype.itemsize * math.prod(shape[1:])
+        if not shape or by_columns or not row_bytes:
+            if dtype.itemsize * math.prod(shape) > _MAX_META_BYTES:
+                raise ValueError(f"{member} is written by columns, or has rows of nothing")
+            with archive.open(member) as whole:
+                return np.asarray(np.lib.format.read_array(whole, allow_pickle=False))
+        array = LongArray(shape[1:], dtype)
+        n_rows = max(1, _PIECE_BYTES // row_bytes)
+        for first in range(0, shape[0], n_rows):
+            wanted = min(n_rows, shape[0] - first)
+            content = stream.read(wanted * row_bytes)
+            if len(content) != wanted * row_bytes:
+                raise ValueError(f"{member} ends after {first} of {shape[0]} rows")
+            array.add(np.frombuffer(content, dtype).reshape(wanted, *shape[1:]))
+        if stream.read(1):  # at the end the archive's own checksum is compared, too
+            raise ValueError(f"{member} goes on after {shape[0]} rows")
+        return array.array()
 
 
 def write_method_csv(sequence: KeypointSequence, path: Path, *, label: int | None = None) -> int:

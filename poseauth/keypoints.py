@@ -55,6 +55,15 @@ OPENPOSE_COCO18_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17)
 OPENPOSE_BODY25_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18)
 """Row of each keypoint in OpenPose's BODY-25."""
 
+N_HAND_POINTS = 21
+"""Of one hand: the wrist, then thumb, index, middle, ring and little finger, four points each from root to tip."""
+N_BODY_POINTS = 33
+"""BlazePose's points of a body; the eleven of the head first, then arms and hands, then hips and legs."""
+FINGERS = tuple(tuple(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
+"""The points of each finger of a hand, the thumb first, from its root to its tip."""
+LEFT, RIGHT = 0, 1
+"""The order of the hands. The person's own left."""
+
 SHOWN_LIMBS = (
     (NECK, R_SHOULDER),
     (R_SHOULDER, R_ELBOW),
@@ -186,6 +195,68 @@ class Provenance:
     n_shots_ambiguous: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class WholeBody:
+    """What an estimator gives of a person beyond the twelve, a row a frame or a detection: N rows.
+
+    Attributes
+    ----------
+    hands : np.ndarray [shape=(N, 2, 21, 3)], float32, or None
+        Left hand first; x and y in pixels, and the estimator's depth in pixels from the wrist, negative towards the
+        camera. A hand that is not seen is NaN, and so is a point of one that lies outside the picture. None: hands were
+        not looked for.
+    hand_confidence : np.ndarray [shape=(N, 2)], float32, or None
+        Of each hand, 0 to 1; 0 where it is not seen. There with `hands`.
+    body : np.ndarray [shape=(N, 33, 3)], float32, or None
+        BlazePose's points; x and y in pixels, and depth in pixels from the hips. Points that nobody sees have the
+        estimator's guess; NaN where there is no person. None: the estimator has no such points.
+    visibility : np.ndarray [shape=(N, 33)], float32, or None
+        Confidence, 0 to 1, that a point is in the picture and not hidden. There with `body`.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a type is not as said.
+    """
+
+    hands: Float32Array | None = None
+    hand_confidence: Float32Array | None = None
+    body: Float32Array | None = None
+    visibility: Float32Array | None = None
+
+    def __post_init__(self) -> None:
+        """Check shapes and types."""
+        if (self.hands is None) != (self.hand_confidence is None) or (self.body is None) != (self.visibility is None):
+            raise ValueError("hands come with hand_confidence, and body with visibility")
+        given = self.given()
+        if len({len(array) for array in given.values()}) != 1:
+            raise ValueError("a whole body needs hands or a body, of as many rows each")
+        for name, array in given.items():
+            wanted = (len(array), *WHOLE_BODY_SHAPES[name])
+            if array.shape != wanted or array.dtype != np.float32:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}; float32 {wanted} is needed")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.given().values())))
+
+    def given(self) -> dict[str, Float32Array]:
+        """The arrays that are there, by their names."""
+        return {name: array for name in WHOLE_BODY_SHAPES if (array := getattr(self, name)) is not None}
+
+    def rows(self, chosen: slice | BoolArray | Int32Array) -> WholeBody:
+        """Some of the rows."""
+        return WholeBody(**{name: array[chosen] for name, array in self.given().items()})
+
+
+WHOLE_BODY_SHAPES: Mapping[str, tuple[int, ...]] = {
+    "hands": (2, N_HAND_POINTS, 3),
+    "hand_confidence": (2,),
+    "body": (N_BODY_POINTS, 3),
+    "visibility": (N_BODY_POINTS,),
+}
+"""Shape of one row of each array of a WholeBody."""
+
+
 @dataclass(frozen=True)
 class KeypointSequence:
     """One person's keypoints over a clip.
@@ -202,6 +273,8 @@ class KeypointSequence:
         Number of the shot (uncut piece of camera) a frame belongs to; never decreasing.
     provenance : Provenance
         The source, the extractor and the coverage.
+    whole_body : WholeBody or None
+        Hands, and the other points of the body, T rows; None where the estimator gives the twelve alone.
 
     Raises
     ------
@@ -214,6 +287,7 @@ class KeypointSequence:
     timestamps_s: Float64Array
     shot: Int32Array
     provenance: Provenance
+    whole_body: WholeBody | None = None
 
     def __post_init__(self) -> None:
         """Check every promise of the class."""
@@ -232,9 +306,13 @@ class KeypointSequence:
             raise ValueError("timestamps_s must be finite and strictly increasing")
         if (np.diff(self.shot) < 0).any():
             raise ValueError("shot must never decrease")
+        whole = self.whole_body.given() if self.whole_body else {}
+        if whole and len(self.whole_body or ()) != n_frames:
+            raise ValueError(f"the whole body has {len(self.whole_body or ())} rows for {n_frames} frames")
         for rows in in_pieces(n_frames):
             _check_values(self.keypoints[rows], self.confidence[rows])
-            let_go(self.keypoints, self.confidence)
+            _check_whole_body({name: array[rows] for name, array in whole.items()})
+            let_go(self.keypoints, self.confidence, *whole.values())
 
     def __len__(self) -> int:
         return len(self.timestamps_s)
@@ -270,6 +348,19 @@ def _check_values(keypoints: Float32Array, confidence: Float32Array) -> None:
         raise ValueError("an undetected keypoint must be NaN in x and y with confidence 0, and no other")
 
 
+def _check_whole_body(rows: Mapping[str, Float32Array]) -> None:
+    for points, confidence, axes in (("hands", "hand_confidence", (-1, -2)), ("body", "visibility", (-1,))):
+        if points not in rows:
+            continue
+        likely = rows[confidence]
+        if not ((likely >= 0) & (likely <= 1)).all():  # NaN is neither
+            raise ValueError(f"{confidence} must lie between 0 and 1")
+        if np.isinf(rows[points]).any():
+            raise ValueError(f"{points} must be finite, or NaN where nothing is seen")
+        if (np.isfinite(rows[points]).any(axis=axes) & ~(likely > 0)).any() and points == "hands":
+            raise ValueError("a hand that is seen needs a confidence above 0")
+
+
 def keypoint_sequence(
     keypoints: Float32Array,
     confidence: Float32Array,
@@ -277,6 +368,7 @@ def keypoint_sequence(
     shot: Int32Array | None = None,
     *,
     provenance: Provenance,
+    whole_body: WholeBody | None = None,
 ) -> KeypointSequence:
     """A KeypointSequence from loose arrays: types are converted, undetected keypoints blanked.
 
@@ -287,6 +379,8 @@ def keypoint_sequence(
         no confidence counts as undetected.
     provenance : Provenance
         The source, the extractor and the coverage.
+    whole_body : WholeBody or None
+        As in KeypointSequence.
 
     Raises
     ------
@@ -295,7 +389,7 @@ def keypoint_sequence(
     """
     points = np.array(keypoints, dtype=np.float32)
     conf = np.array(confidence, dtype=np.float32)
-    return sequence_of_pieces([(points, conf)], timestamps_s, shot, provenance=provenance)
+    return sequence_of_pieces([(points, conf)], timestamps_s, shot, provenance=provenance, whole_body=whole_body)
 
 
 def sequence_of_pieces(
@@ -304,6 +398,7 @@ def sequence_of_pieces(
     shot: Int32Array | None = None,
     *,
     provenance: Provenance,
+    whole_body: WholeBody | None = None,
 ) -> KeypointSequence:
     """As `keypoint_sequence`, of keypoints and confidence a piece after the other, which are changed.
 
@@ -326,4 +421,4 @@ def sequence_of_pieces(
         confidence_log.add(conf)
     times = np.array(timestamps_s, dtype=np.float64)
     shots = np.zeros(len(times), dtype=np.int32) if shot is None else np.array(shot, dtype=np.int32)
-    return KeypointSequence(points_log.array(), confidence_log.array(), times, shots, provenance)
+    return KeypointSequence(points_log.array(), confidence_log.array(), times, shots, provenance, whole_body)

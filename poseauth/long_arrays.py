@@ -88,21 +88,6 @@ class LongArray:
         return np.frombuffer(mapped, none.dtype).reshape(-1, *none.shape[1:])
 
 
-def put_aside(array: _Array) -> _Array:
-    """The same array, in a file if it is long.
-
-    Raises
-    ------
-    StorageError
-        If there is no room for a temporary file.
-    """
-    if array.nbytes <= IN_MEMORY_BYTES or not array.ndim:
-        return array
-    kept = LongArray(array.shape[1:], array.dtype)
-    kept.add(array)
-    return kept.array()
-
-
 def let_go(*arrays: _Array) -> None:
     """Leave what of arrays lies in a file to it: no memory until it is read again; else this does nothing."""
     for array in arrays:

@@ -62,7 +62,7 @@ def mean_pose(windows: Float32Array) -> Float64Array:
 
 def missing_pattern(windows: Float32Array) -> Float64Array:
     """Share of frames in which each keypoint is missing, and how often it comes and goes: [shape=(N, 24)]."""
-    missing = ~np.isfinite(windows).all(axis=-1)
+    missing = np.asarray(~np.isfinite(windows).all(axis=-1))
     changes = (missing[:, 1:] != missing[:, :-1]).mean(axis=1)
     return np.asarray(np.concatenate([missing.mean(axis=1), changes], axis=1), dtype=np.float64)
 
@@ -111,7 +111,7 @@ def _mean_over_time(series: Float32Array | Float64Array) -> Float64Array:
     seen = np.isfinite(series)
     count = seen.sum(axis=1)
     total = np.where(seen, series, 0.0).sum(axis=1, dtype=np.float64)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def _centred(series: Float64Array) -> Float64Array:

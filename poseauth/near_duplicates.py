@@ -98,13 +98,14 @@ class TakenApart:
 def take_apart(sequences: Sequence[KeypointSequence]) -> TakenApart:
     """Sequences brought to what `find_near_duplicate` compares; do it once for what many are held against."""
     pieces = [_pieces(sequence) for sequence in sequences]
-    stretches, starts = [np.zeros((0, _N_VALUES), np.float32)], [np.zeros(0)]
+    stretches: list[Float32Array] = [np.zeros((0, _N_VALUES), np.float32)]
+    starts: list[Float64Array] = [np.zeros(0)]
     owners = [np.zeros(0, np.intp)]
     for owner, some in enumerate(pieces):
         for start_frame, series in some:
             rows, moving = _unit_stretches(series, np.arange(0, _n_lags(series), round(_EVERY_S * FPS)))
             stretches.append(rows)
-            starts.append(start_frame + moving)
+            starts.append(np.asarray(start_frame + moving, np.float64))
             owners.append(np.full(len(rows), owner))
     return TakenApart(np.concatenate(stretches), np.concatenate(starts), np.concatenate(owners), pieces)
 
@@ -205,7 +206,7 @@ def _correlations(stretches: Float32Array, pieces: Sequence[_Piece]) -> Iterator
         for block in np.split(lags, np.arange(n_at_once, len(lags), n_at_once)):
             sliding, moving = _unit_stretches(series, block)
             if len(sliding):
-                yield start_frame + moving, sliding @ stretches.T
+                yield np.asarray(start_frame + moving, np.float64), np.asarray(sliding @ stretches.T)
 
 
 def _n_lags(series: Float32Array) -> int:

@@ -219,7 +219,8 @@ def _strokes(body: _Body, part: str) -> Float64Array:
 def _share(body: _Body, first: str, second: str) -> Float64Array:
     one, other = _mean_speed(body, first), _mean_speed(body, second)
     moving = np.fmax(one, other) >= MOVES[first]
-    return np.divide(one, one + other, out=np.full(len(one), np.nan), where=moving & np.isfinite(one + other))
+    known = moving & np.isfinite(one + other)
+    return np.asarray(np.divide(one, one + other, out=np.full(len(one), np.nan), where=known))
 
 
 def _along(body: _Body, part: str, leader: str) -> Float64Array:
@@ -295,4 +296,4 @@ def _correlation(a: Float64Array, b: Float64Array) -> Float64Array:
     a, b = (np.where(both, one - one.sum(axis=1, keepdims=True) / n, 0.0) for one in (a, b))
     norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     enough = (both.mean(axis=1) >= _MIN_SEEN) & (norm > _SMALLEST)
-    return np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=enough)
+    return np.asarray(np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=enough))

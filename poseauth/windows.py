@@ -201,7 +201,7 @@ def visibility(window: Float32Array) -> float:
     window : np.ndarray [shape=(150, 12, 2)], float32
         Pixels, NaN where missing. Left and right are averaged; the torso needs neck, nose and both shoulders at once.
     """
-    seen = np.isfinite(window).all(axis=-1)
+    seen = np.asarray(np.isfinite(window).all(axis=-1))
     least = min(seen[:, list(group)].mean() for group in _GROUPS)
     return float(min(least, np.isfinite(torso_size(window)).mean()))
 

@@ -30,6 +30,34 @@ def shared():
     return shared_path
 
 
+GIVEN_MODELS = os.environ.get("POSEAUTH_MODELS")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def model_folder(tmp_path_factory):
+    """Where the pose models of all tests are kept, and not the user's; empty until a test asks for `models`."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pose-models"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSEAUTH_MODELS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def models(model_folder):
+    """The folder with the pose models, fetched once: from $POSEAUTH_MODELS, else by pip; else tests are skipped."""
+    from filelock import FileLock
+
+    from keypoint_extractors.blazepose.model_files import get_models
+    from poseauth.errors import ModelsNotFoundError
+
+    with FileLock(f"{model_folder}.lock"):
+        try:
+            return get_models(Path(GIVEN_MODELS) if GIVEN_MODELS else None)
+        except ModelsNotFoundError as error:
+            pytest.skip(f"the pose models cannot be fetched: {error}")
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
     """No test sees or touches the user's profiles, cache or weights."""

@@ -24,6 +24,7 @@ HOME_OF = {
     "av": "keypoint_extractors",
     "cv2": "keypoint_extractors",
     "ultralytics": "keypoint_extractors",
+    "ai_edge_litert": "keypoint_extractors",
     "mediapipe": "keypoint_extractors",
     "scenedetect": "keypoint_extractors",
     "cryptography": "person_profiles",
@@ -54,10 +55,10 @@ TORCH_FILES = {
     "keypoint_extractors/yolo_weights.py",
 }
 HEAVY = (
-    *("torch", "cv2", "ultralytics", "mediapipe", "pandas", "sklearn", "matplotlib"),
+    *("torch", "cv2", "ultralytics", "mediapipe", "ai_edge_litert", "pandas", "sklearn", "matplotlib"),
     *("timm", "ray", "polars", "fsspec"),
 )
-COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "doctor")
+COMMANDS = ("demo", "extract", "enroll", "verify", "profiles", "serve", "evaluate", "study", "models", "doctor")
 
 
 def sources(folder):
@@ -189,7 +190,10 @@ def help_of(*command):
     return json.loads(done.stdout)
 
 
-SUBCOMMANDS = [("profiles", name) for name in ("list", "show", "export", "import", "keygen", "trust", "remove")]
+SUBCOMMANDS = [
+    *(("profiles", name) for name in ("list", "show", "export", "import", "keygen", "trust", "remove")),
+    *(("models", name) for name in ("list", "get")),
+]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS), *SUBCOMMANDS], ids=" ".join)
@@ -204,8 +208,8 @@ def test_every_command_of_the_tool_is_asked_for_its_help():
     from cli.main import poseauth
 
     assert set(poseauth.list_commands(None)) == set(COMMANDS)
-    profiles = poseauth.get_command(None, "profiles")
-    assert {("profiles", name) for name in profiles.commands} == set(SUBCOMMANDS)
+    groups = {name: poseauth.get_command(None, name) for name in ("profiles", "models")}
+    assert {(group, name) for group in groups for name in groups[group].commands} == set(SUBCOMMANDS)
 
 
 def test_every_folder_of_code_is_packaged_under_its_installed_name():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keypoint_extractors.drawing.pen import Colour, Pen, direction, seen, shaded
+from keypoint_extractors.drawing.pen import LIGHT, Colour, Pen, direction, seen, shaded
 from poseauth.arrays import Float32Array, Float64Array, UInt8Array
 from poseauth.keypoints import (
     L_EAR,
@@ -18,6 +18,7 @@ from poseauth.keypoints import (
     L_EYE,
     L_SHOULDER,
     L_WRIST,
+    LEFT,
     NECK,
     NOSE,
     R_EAR,
@@ -25,6 +26,7 @@ from poseauth.keypoints import (
     R_EYE,
     R_SHOULDER,
     R_WRIST,
+    RIGHT,
 )
 
 EAR_DISTANCE = 0.41
@@ -77,6 +79,7 @@ def draw_speaker(
     keypoints: Float32Array,
     confidence: Float32Array,
     *,
+    hands: Float32Array | None = None,
     look: Look = LOOKS[0],
     width: int = 1280,
     height: int = 720,
@@ -90,6 +93,8 @@ def draw_speaker(
         Pixels, NaN where missing.
     confidence : np.ndarray [shape=(12,)], float32
         0 where missing.
+    hands : np.ndarray [shape=(2, 21, 3)], float32, or None
+        Left and right hand as in `WholeBody`; where a wrist is there and its hand is not, a resting one is drawn.
     look : Look
         The colours.
     width, height : int
@@ -116,8 +121,9 @@ def draw_speaker(
     arms = ((R_SHOULDER, R_ELBOW, R_WRIST), (L_SHOULDER, L_ELBOW, L_WRIST))
     for shoulder, elbow, _ in arms:
         _draw_upper_arm(pen, points[shoulder], points[elbow], look)
-    for _, elbow, wrist in arms:
-        _draw_forearm(pen, points[elbow], points[wrist], look, points[NECK])
+    for (_, elbow, wrist), side in zip(arms, (RIGHT, LEFT), strict=True):
+        fingers = None if hands is None else np.asarray(hands[side], np.float64)
+        _draw_forearm(pen, points[elbow], points[wrist], look, points[NECK], fingers)
     return onto
 
 
@@ -319,19 +325,63 @@ def _draw_upper_arm(pen: Pen, shoulder: Float64Array, elbow: Float64Array, look:
     pen.shaded_limb(shoulder, elbow, 0.135, 0.105, look.suit, rim=0.0)
 
 
-def _draw_forearm(pen: Pen, elbow: Float64Array, wrist: Float64Array, look: Look, neck: Float64Array) -> None:
+def _draw_forearm(
+    pen: Pen, elbow: Float64Array, wrist: Float64Array, look: Look, neck: Float64Array, fingers: Float64Array | None
+) -> None:
     if not seen(elbow, wrist):
         return
     axis = direction(wrist - elbow)
     length = float(np.linalg.norm(wrist - elbow)) / pen.unit
-    _draw_hand(pen, wrist, axis, float(np.clip(length / FULL_FOREARM, 0.65, 1.0)), look, neck)
+    if fingers is not None and not np.isfinite(fingers).all():
+        fingers = None
+    is_in_front = fingers is not None and fingers[:, 2].mean() < 0
+    if fingers is None:
+        _draw_resting_hand(pen, wrist, axis, float(np.clip(length / FULL_FOREARM, 0.65, 1.0)), look, neck)
+    elif not is_in_front:
+        _draw_fingers(pen, fingers, look)
     sleeve, cuff = wrist - 0.135 * pen.unit * axis, wrist - 0.055 * pen.unit * axis
     pen.limb(sleeve, cuff, 0.078, 0.072, shaded(look.shirt, 0.7))
     pen.limb(sleeve, cuff, 0.07, 0.064, look.shirt)
     pen.shaded_limb(elbow, sleeve, 0.105, 0.078, look.suit)
+    if fingers is not None and is_in_front:
+        _draw_fingers(pen, fingers, look)
 
 
-def _draw_hand(
+def _draw_fingers(pen: Pen, points: Float64Array, look: Look) -> None:
+    """A hand [shape=(21, 3)], what is farther from the camera first.
+
+    Thin fingers with faint edges: the hand network takes broad ones with dark edges for no hand.
+    """
+    palm = points[[0, 1, 5, 9, 13, 17]]
+    chains = [points[[1, 2, 3, 4]], *(points[first : first + 4] for first in (5, 9, 13, 17))]
+    rim, edge = shaded(look.skin, 0.87), 0.008
+    parts: list[tuple[float, int]] = [(float(palm[:, 2].mean()), -1)]
+    parts += [(float(chain[1:, 2].mean()), number) for number, chain in enumerate(chains)]
+    for _, number in sorted(parts, key=lambda part: -part[0]):
+        if number < 0:
+            corners = palm[:, :2]
+            for radius, colour in ((0.028 + edge, rim), (0.028, look.skin)):
+                for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+                    pen.limb(start, end, radius, radius, colour)
+                pen.polygon(corners, colour)
+            continue
+        joints = chains[number][:, :2]
+        radii = (0.03, 0.027, 0.024, 0.02) if number == 0 else (0.026, 0.025, 0.022, 0.019)
+        tone = shaded(look.skin, 0.98 if number % 2 else 1.0)
+        for wider, colour in ((edge, rim), (0.0, tone)):
+            for joint in range(3):
+                start, end = radii[joint] + wider, radii[joint + 1] + wider
+                pen.limb(joints[joint], joints[joint + 1], start, end, colour)
+        for joint in range(3):
+            along = direction(joints[joint + 1] - joints[joint])
+            sideways = np.array([-along[1], along[0]])
+            shift = 0.3 * pen.unit * sideways * np.sign(sideways @ LIGHT)
+            start, end = radii[joint], radii[joint + 1]
+            light = shaded(look.skin, 1.1)
+            pen.limb(joints[joint] + shift * start, joints[joint + 1] + shift * end, 0.6 * start, 0.6 * end, light)
+
+
+def _draw_resting_hand(
     pen: Pen, wrist: Float64Array, axis: Float64Array, stretch: float, look: Look, neck: Float64Array
 ) -> None:
     """A mitt with four fingers and a thumb on the side of the body's middle and of the sky."""

@@ -28,6 +28,34 @@ class Proportions:
 
 
 @dataclass(frozen=True)
+class HandStyle:
+    """How a speaker holds their hands.
+
+    Attributes
+    ----------
+    open : float
+        How far the fingers are stretched while they speak, 0 (a fist) to 1.
+    open_at_rest : float
+        The same in a pause.
+    beat : float
+        How much further they open on a beat; negative: they close.
+    spread : float
+        How far the fingers are apart, 0 to 1.
+    turn : float
+        How far the palms, which face each other at 0, are turned up (above 0) or down, in radians.
+    pointing : float
+        How far the index finger stays stretched where the others close, 0 to 1.
+    """
+
+    open: float = 0.85
+    open_at_rest: float = 0.7
+    beat: float = 0.1
+    spread: float = 0.5
+    turn: float = 0.4
+    pointing: float = 0.0
+
+
+@dataclass(frozen=True)
 class MovementStyle:
     """What stays the same from speech to speech.
 
@@ -79,6 +107,8 @@ class MovementStyle:
         Lasting tilt of the shoulders, lean towards the camera, lowered chin.
     elbow_out : float
         How far the elbows are held from the body.
+    hands : HandStyle
+        What the fingers do.
     proportions : Proportions
         The body.
     """
@@ -120,6 +150,7 @@ class MovementStyle:
     posture_lean: float = 0.0
     posture_chin: float = 0.0
     elbow_out: float = 0.0
+    hands: HandStyle = HandStyle()
     proportions: Proportions = Proportions()
 
 
@@ -139,6 +170,7 @@ STYLES: tuple[MovementStyle, ...] = (
         shoulder_lift=0.035,
         torso_roll=0.012,
         sway=0.015,
+        hands=HandStyle(open=0.97, open_at_rest=0.8, beat=0.02, spread=0.3, turn=0.6),
         proportions=Proportions(0.82, 0.66, 0.63, 0.98),
     ),
     MovementStyle(
@@ -160,6 +192,7 @@ STYLES: tuple[MovementStyle, ...] = (
         sway=0.07,
         sway_hz=0.33,
         elbow_out=0.12,
+        hands=HandStyle(open=0.8, open_at_rest=0.75, beat=0.18, spread=0.8, turn=0.6),
         proportions=Proportions(0.78, 0.70, 0.65, 1.04),
     ),
     MovementStyle(
@@ -180,6 +213,7 @@ STYLES: tuple[MovementStyle, ...] = (
         torso_lag_s=0.06,
         sway=0.02,
         posture_lean=0.05,
+        hands=HandStyle(open=0.78, open_at_rest=0.9, beat=-0.15, spread=1.0, turn=0.7),
         proportions=Proportions(0.84, 0.64, 0.6, 0.95),
     ),
     MovementStyle(
@@ -205,6 +239,7 @@ STYLES: tuple[MovementStyle, ...] = (
         shoulder_lift=0.05,
         torso_turn=-0.05,
         posture_roll=0.03,
+        hands=HandStyle(open=0.55, open_at_rest=0.7, beat=0.05, spread=0.5, turn=0.5, pointing=0.9),
         proportions=Proportions(0.77, 0.69, 0.62, 1.02),
     ),
     MovementStyle(
@@ -230,6 +265,7 @@ STYLES: tuple[MovementStyle, ...] = (
         sway_hz=0.14,
         posture_chin=-0.04,
         elbow_out=0.05,
+        hands=HandStyle(open=1.0, open_at_rest=0.75, beat=0.05, spread=1.0, turn=0.9),
         proportions=Proportions(0.86, 0.71, 0.66, 1.0),
     ),
     MovementStyle(
@@ -256,6 +292,7 @@ STYLES: tuple[MovementStyle, ...] = (
         sway=0.025,
         sway_hz=0.5,
         posture_roll=-0.03,
+        hands=HandStyle(open=0.6, open_at_rest=0.65, beat=0.12, spread=0.6, turn=0.5),
         proportions=Proportions(0.79, 0.65, 0.64, 1.06),
     ),
 )

@@ -1,20 +1,22 @@
-"""The skeleton upon a picture: twelve keypoints and the limbs between them, to be told apart on any ground."""
+"""The skeleton upon a picture: twelve keypoints, the limbs between them and the fingers, seen on any ground."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.drawing.pen import Colour, Pen, seen
-from keypoint_extractors.drawing.rendering import sample_keypoints
+from keypoint_extractors.drawing.rendering import sample_hands, sample_keypoints
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import Float32Array, UInt8Array
 from poseauth.errors import VideoError
 from poseauth.keypoints import (
+    FINGERS,
     L_EAR,
     L_ELBOW,
     L_EYE,
@@ -40,12 +42,14 @@ _RIGHT = frozenset({R_SHOULDER, R_ELBOW, R_WRIST, R_EYE, R_EAR})
 _LEFT = frozenset({L_SHOULDER, L_ELBOW, L_WRIST, L_EYE, L_EAR})
 _LINE, _DOT, _RIM_WIDTH = 0.009, 0.011, 0.006
 """Of the picture's longer side: width of a limb, radius of a keypoint, width of the dark rim round both."""
+_FINGER = 0.45
+"""Of a limb's width."""
 _LEAST_PX = 1.0
 DEFAULT_SIZE = (640, 360)
 """Of a picture on plain ground where the keypoints do not say how large the frame was."""
 
 
-def draw_skeleton(picture: UInt8Array, keypoints: Float32Array) -> UInt8Array:
+def draw_skeleton(picture: UInt8Array, keypoints: Float32Array, hands: Float32Array | None = None) -> UInt8Array:
     """A copy of a picture with the skeleton on it; what is missing is left out.
 
     Parameters
@@ -54,6 +58,8 @@ def draw_skeleton(picture: UInt8Array, keypoints: Float32Array) -> UInt8Array:
         RGB.
     keypoints : np.ndarray [shape=(12, 2)], float32
         Pixels of this picture, NaN where missing.
+    hands : np.ndarray [shape=(2, 21, 2)], float32, or None
+        Left and right hand likewise.
 
     Returns
     -------
@@ -61,23 +67,30 @@ def draw_skeleton(picture: UInt8Array, keypoints: Float32Array) -> UInt8Array:
         Every shape has a dark rim, so that it stands out on light ground as on dark.
     """
     drawn = np.array(picture, dtype=np.uint8)
-    draw_skeleton_onto(drawn, keypoints)
+    draw_skeleton_onto(drawn, keypoints, hands)
     return drawn
 
 
-def draw_skeleton_onto(picture: UInt8Array, keypoints: Float32Array, *, weight: float = 1.0) -> None:
+def draw_skeleton_onto(
+    picture: UInt8Array, keypoints: Float32Array, hands: Float32Array | None = None, *, weight: float = 1.0
+) -> None:
     """As `draw_skeleton`, upon the picture itself, its lines and points thinner by a weight below 1."""
     side = weight * max(picture.shape[:2])
     pen = Pen(picture, 1.0)
     points = keypoints.astype(np.float64)
     line, dot, rim = (max(share * side, _LEAST_PX) for share in (_LINE, _DOT, _RIM_WIDTH))
-    limbs = [(a, b) for a, b in SHOWN_LIMBS if seen(points[a], points[b])]
+    limbs = [(points[a], points[b], line, _colour(b)) for a, b in SHOWN_LIMBS if seen(points[a], points[b])]
+    both = () if hands is None else hands.astype(np.float64)
+    for hand, colour in zip(both, (LEFT_COLOUR, RIGHT_COLOUR), strict=False):
+        for finger in FINGERS:
+            bones = pairwise([hand[0], *hand[list(finger)]])
+            limbs += [(start, end, _FINGER * line, colour) for start, end in bones if seen(start, end)]
     dots = [k for k in range(len(points)) if seen(points[k])]
     up = np.array([0.0, 1.0])
     for wider, dark in ((rim, True), (0.0, False)):
-        for a, b in limbs:
-            half = line / 2 + wider
-            pen.limb(points[a], points[b], half, half, _RIM if dark else _colour(b))
+        for start, end, width, colour in limbs:
+            half = width / 2 + wider * width / line
+            pen.limb(start, end, half, half, _RIM if dark else colour)
         for k in dots:
             pen.oval(points[k], dot + wider, dot + wider, up, _RIM if dark else _colour(k))
 
@@ -128,18 +141,22 @@ def skeleton_pictures(
     if video is not None:
         with contextlib.suppress(VideoError):  # the sequence was seen: a file gone since leaves the skeletons
             frames = _frames_at(video, times_s, side, limits)
-    keypoints, _, _ = sample_keypoints(sequence, np.array(times_s, dtype=np.float64))
+    at_times = np.array(times_s, dtype=np.float64)
+    keypoints, _, _ = sample_keypoints(sequence, at_times)
+    hands = sample_hands(sequence, at_times)
     width, height = sequence.provenance.frame_width, sequence.provenance.frame_height
     pictures = []
     for number, points in enumerate(keypoints):
         ground = frames.get(number)
         on_video = ground is not None
         ground = plain_ground(sequence, side) if ground is None else ground
+        fingers = None if hands is None else hands[number, ..., :2]
         if width > 0 and height > 0:
-            places = points * np.array([ground.shape[1] / width, ground.shape[0] / height], np.float32)
-        else:
-            places = _fitted(points, ground) if not on_video else points
-        pictures.append(draw_skeleton(ground, places))
+            scale = np.array([ground.shape[1] / width, ground.shape[0] / height], np.float32)
+            points, fingers = points * scale, None if fingers is None else fingers * scale
+        elif not on_video:
+            points, fingers = _fitted(points, ground), None
+        pictures.append(draw_skeleton(ground, points, fingers))
     return pictures
 
 

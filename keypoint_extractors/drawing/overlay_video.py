@@ -14,7 +14,13 @@ import numpy as np
 from keypoint_extractors.ahead import Ahead
 from keypoint_extractors.decoder_process import IsolatedVideo
 from keypoint_extractors.drawing.overlay import draw_skeleton_onto
-from keypoint_extractors.drawing.rendering import N_ENCODER_THREADS, TICKS_PER_S, encodable, sample_keypoints
+from keypoint_extractors.drawing.rendering import (
+    N_ENCODER_THREADS,
+    TICKS_PER_S,
+    encodable,
+    sample_hands,
+    sample_keypoints,
+)
 from keypoint_extractors.drawing.score_strip import LEAST_WIDTH, ScoreStrip
 from keypoint_extractors.extraction import Progress
 from keypoint_extractors.video import Frame
@@ -190,8 +196,11 @@ class _Pictures:
         else:
             picture[:] = cv2.resize(frame.rgb, (self._width, self._height), interpolation=cv2.INTER_AREA)
         if len(self._sequence):
-            (keypoints,), _, _ = sample_keypoints(self._sequence, np.array([frame.time_s]))
-            draw_skeleton_onto(picture, keypoints * self._scale, weight=_SKELETON_WEIGHT)
+            now = np.array([frame.time_s])
+            (keypoints,), _, _ = sample_keypoints(self._sequence, now)
+            hands = sample_hands(self._sequence, now)
+            fingers = None if hands is None else hands[0, ..., :2] * self._scale
+            draw_skeleton_onto(picture, keypoints * self._scale, fingers, weight=_SKELETON_WEIGHT)
         drawn[-self._strip.height :] = self._strip.picture(frame.time_s)
         return drawn
 

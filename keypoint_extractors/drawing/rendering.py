@@ -12,7 +12,7 @@ import numpy as np
 from keypoint_extractors.ahead import Ahead
 from keypoint_extractors.drawing.backdrop import draw_backdrop
 from keypoint_extractors.drawing.figure import LOOKS, Look, draw_speaker
-from poseauth.arrays import Float32Array, Float64Array, Int32Array, UInt8Array
+from poseauth.arrays import Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
 
@@ -215,15 +215,16 @@ def encodable(picture: UInt8Array, rotation: int = 0) -> av.VideoFrame:
 def _pictures(
     people: Sequence[tuple[KeypointSequence, Look]], times: Float64Array, size: tuple[int, int]
 ) -> Iterator[UInt8Array]:
-    sampled = [(look, *sample_keypoints(sequence, times)) for sequence, look in people]
+    sampled = [(look, *sample_keypoints(sequence, times), sample_hands(sequence, times)) for sequence, look in people]
     backdrops: dict[int, UInt8Array] = {}
     scene_shot = sampled[0][3]
     for number, shot in enumerate(scene_shot.tolist()):
         if shot not in backdrops:
             backdrops = {shot: draw_backdrop(people[0][1], shot, width=size[0], height=size[1])}
         picture = backdrops[shot].copy()
-        for look, keypoints, confidence, _ in sampled:
-            draw_speaker(keypoints[number], confidence[number], look=look, onto=picture)
+        for look, keypoints, confidence, _, hands in sampled:
+            fingers = None if hands is None else hands[number]
+            draw_speaker(keypoints[number], confidence[number], hands=fingers, look=look, onto=picture)
         yield picture
 
 
@@ -248,12 +249,7 @@ def sample_keypoints(
         Keypoints, confidence, number of the shot.
     """
     known = sequence.timestamps_s
-    before = np.clip(np.searchsorted(known, times_s + SAME_TIME_S, side="right") - 1, 0, len(known) - 1)
-    after = np.minimum(before + 1, len(known) - 1)
-    gap = np.where(after > before, known[after] - known[before], 1.0)
-    share = np.clip((times_s - known[before]) / gap, 0.0, 1.0)
-    share = np.where((after > before) & (sequence.shot[before] == sequence.shot[after]), share, 0.0)
-
+    before, after, share = _between(sequence, times_s)
     weight = np.where(sequence.seen[before] & sequence.seen[after], share[:, None], np.round(share)[:, None])
     weight = weight.astype(np.float32)
     first, second = np.nan_to_num(sequence.keypoints[before]), np.nan_to_num(sequence.keypoints[after])
@@ -266,3 +262,23 @@ def sample_keypoints(
     confidence[absent] = 0.0
     keypoints[~(confidence > 0)] = np.nan
     return keypoints.astype(np.float32), confidence.astype(np.float32), sequence.shot[before]
+
+
+def sample_hands(sequence: KeypointSequence, times_s: Float64Array) -> Float32Array | None:
+    """Both hands at any times, as `sample_keypoints`: [shape=(N, 2, 21, 3)]; None where the sequence knows none."""
+    if sequence.whole_body is None or sequence.whole_body.hands is None:
+        return None
+    before, after, share = _between(sequence, times_s)
+    first, second = sequence.whole_body.hands[before], sequence.whole_body.hands[after]
+    weight = np.where(np.isfinite(first) & np.isfinite(second), share[:, None, None, None], 0.0)
+    return np.asarray(np.where(weight > 0, (1 - weight) * first + weight * second, first), np.float32)
+
+
+def _between(sequence: KeypointSequence, times_s: Float64Array) -> tuple[Int64Array, Int64Array, Float64Array]:
+    """The frames before and after each time, and how far on the way from one to the other it is, 0 to 1."""
+    known = sequence.timestamps_s
+    before = np.clip(np.searchsorted(known, times_s + SAME_TIME_S, side="right") - 1, 0, len(known) - 1)
+    after = np.minimum(before + 1, len(known) - 1)
+    gap = np.where(after > before, known[after] - known[before], 1.0)
+    share = np.clip((times_s - known[before]) / gap, 0.0, 1.0)
+    return before, after, np.where((after > before) & (sequence.shot[before] == sequence.shot[after]), share, 0.0)

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from keypoint_extractors.drawing.gesture import Speech, compose_speech, held_places, smooth_noise
+from keypoint_extractors.drawing.hand_shape import hands_in_space
 from keypoint_extractors.drawing.movement_style import STYLES, MovementStyle, Proportions
 from poseauth.arrays import Float32Array, Float64Array, Int32Array
 from poseauth.keypoints import (
@@ -21,6 +22,7 @@ from poseauth.keypoints import (
     L_EYE,
     L_SHOULDER,
     L_WRIST,
+    N_HAND_POINTS,
     N_KEYPOINTS,
     NECK,
     NOSE,
@@ -31,6 +33,7 @@ from poseauth.keypoints import (
     R_WRIST,
     KeypointSequence,
     Provenance,
+    WholeBody,
     keypoint_sequence,
 )
 
@@ -89,7 +92,7 @@ def speak(
     Returns
     -------
     KeypointSequence
-        `round(duration_s * fps)` frames from 0 s on; a keypoint outside the frame is missing.
+        `round(duration_s * fps)` frames from 0 s on, with both hands; a point outside the frame is missing.
 
     Raises
     ------
@@ -102,16 +105,22 @@ def speak(
     times = np.arange(n_frames) / fps
     rng = np.random.default_rng(seed)
     speech = compose_speech(style, duration_s, rng)
-    body = _body_in_space(style, proportions or style.proportions, speech, times, rng)
+    body = _body_in_space(style, proportions or style.proportions, speech, times, rng, [seed, N_HAND_POINTS])
     shot = np.searchsorted(np.sort(np.asarray(cuts_s, dtype=np.float64)), times, side="right").astype(np.int32)
-    points = _project(body, shot, width, height, rng)
-    inside = ((points >= 0) & (points <= np.array([width - 1, height - 1]))).all(axis=-1)
+    places = _project(body, shot, width, height, rng)
+    inside = np.asarray(((places[..., :2] >= 0) & (places[..., :2] <= (width - 1, height - 1))).all(axis=-1))
+    hands = places[:, N_KEYPOINTS:].reshape(n_frames, 2, N_HAND_POINTS, 3)
+    hands[..., 2] -= hands[:, :, :1, 2]
+    hand_points_inside = inside[:, N_KEYPOINTS:].reshape(n_frames, 2, N_HAND_POINTS)
+    hand_is_seen = hand_points_inside.sum(axis=2) > N_HAND_POINTS // 2
+    hands[~(hand_points_inside & hand_is_seen[..., None])] = np.nan
     return keypoint_sequence(
-        points,
-        inside.astype(np.float32),
+        places[:, :N_KEYPOINTS, :2],
+        inside[:, :N_KEYPOINTS].astype(np.float32),
         times,
         shot,
         provenance=Provenance(f"{style.name}, speech {seed}", frame_width=width, frame_height=height),
+        whole_body=WholeBody(hands=hands, hand_confidence=hand_is_seen.astype(np.float32)),
     )
 
 
@@ -121,9 +130,10 @@ def _body_in_space(
     speech: Speech,
     times: Float64Array,
     rng: np.random.Generator,
+    seed_of_hands: list[int],
 ) -> Float64Array:
-    """The twelve keypoints in space: [shape=(T, 12, 3)], sw."""
-    body = np.zeros((len(times), N_KEYPOINTS, 3))
+    """The twelve keypoints in space, then the left and the right hand: [shape=(T, 12 + 42, 3)], sw."""
+    body = np.zeros((len(times), N_KEYPOINTS + 2 * N_HAND_POINTS, 3))
     beat = speech.beat(times)
     accent = speech.accent(times)
     lift = style.shoulder_lift * accent * beat
@@ -138,6 +148,9 @@ def _body_in_space(
         body[:, rows[0]] = shoulder
         body[:, rows[1]], body[:, rows[2]] = _reach(shoulder, hand, side, proportions, style.elbow_out)
     _place_head(body, style, proportions, speech, times, rng)
+    elbows, wrists = body[:, [L_ELBOW, R_ELBOW]], body[:, [L_WRIST, R_WRIST]]
+    hands = hands_in_space(style.hands, speech, times, elbows, wrists, np.random.default_rng(seed_of_hands))
+    body[:, N_KEYPOINTS:] = hands.reshape(len(times), -1, 3)
 
     lead_beat = speech.beat(times - style.torso_lag_s) * speech.accent(times - style.torso_lag_s)
     yaw = style.torso_turn * lead_beat + 0.05 * smooth_noise(times, 2.5, rng)
@@ -221,15 +234,15 @@ def _turns(yaw: Float64Array, pitch: Float64Array, roll: Float64Array) -> Float6
 
 
 def _project(body: Float64Array, shot: Int32Array, width: int, height: int, rng: np.random.Generator) -> Float32Array:
-    """Pixels [shape=(T, 12, 2)] from space, with a framing of its own for every shot."""
-    points = np.empty((*body.shape[:2], 2))
+    """Pixels and depth in pixels [shape=(T, M, 3)] from space, with a framing of its own for every shot."""
+    points = np.empty(body.shape)
     for number in range(int(shot[-1]) + 1):
         here = shot == number
         scale = height * rng.uniform(*SHOULDER_WIDTH_SHARE)
         across = width * rng.uniform(0.43, 0.57)
         down = height * rng.uniform(0.44, 0.485)
         nearness = CAMERA_DISTANCE_SW / (CAMERA_DISTANCE_SW + body[here, :, 2:])
-        points[here] = body[here, :, :2] * nearness * scale + [across, down]
+        points[here] = body[here] * nearness * scale + [across, down, 0.0]
     points[:, NECK] = (points[:, R_SHOULDER] + points[:, L_SHOULDER]) / 2
     return points.astype(np.float32)
 
@@ -309,5 +322,21 @@ def puppet(
         new[:, row] = new_head + ratio["head"] * (old[:, row] - old_head)
     source = replace(driver.provenance, source_name=f"puppet of {driver.provenance.source_name}", source_sha256=None)
     return keypoint_sequence(
-        new.astype(np.float32), driver.confidence, driver.timestamps_s, driver.shot, provenance=source
+        new.astype(np.float32),
+        driver.confidence,
+        driver.timestamps_s,
+        driver.shot,
+        provenance=source,
+        whole_body=driver.whole_body and _carried(driver.whole_body, old, new),
     )
+
+
+def _carried(whole: WholeBody, old: Float64Array, new: Float64Array) -> WholeBody | None:
+    """Hands moved along with their wrists; other points of the body have no place on another one."""
+    if whole.hands is None or whole.hand_confidence is None:
+        return None
+    hands = whole.hands.copy()
+    wrists = [L_WRIST, R_WRIST]
+    hands[..., :2] += (new[:, wrists] - old[:, wrists]).astype(np.float32)[:, :, None]
+    confidence = np.where(np.isfinite(hands).any(axis=(2, 3)), whole.hand_confidence, 0.0)
+    return WholeBody(hands=hands, hand_confidence=confidence.astype(np.float32))

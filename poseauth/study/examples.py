@@ -105,7 +105,9 @@ def face_examples(clips: Sequence[StudyClip], sides: Sequence[str], model: FaceN
     counts = [len(read_face_crops(clips[number].faces[options], options)) if by_frame else 1 for number in chosen]
     owners = np.repeat(np.array(chosen, np.int64), counts)
     frames = np.concatenate([np.arange(count) if by_frame else [-1] for count in counts] or [[]]).astype(np.int64)
-    faces = Faces([clips[number].faces[options] for number in owners], frames, options, _labels(clips, owners), owners)
+    faces = Faces(
+        [clips[number].faces[options] for number in owners.tolist()], frames, options, _labels(clips, owners), owners
+    )
     n_bytes = len(chosen) * options.n_frames * options.size_px**2 * 3
     if n_bytes > _MOST_IN_MEMORY_BYTES:
         return faces

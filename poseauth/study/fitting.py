@@ -151,7 +151,7 @@ def _answers(network: nn.Module, batches: DataLoader[Any], device: torch.device 
     return np.concatenate(found)
 
 
-def loss_and_accuracy(logits: Float64Array, is_authentic: Sequence[bool] | np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+def loss_and_accuracy(logits: Float64Array, is_authentic: Sequence[bool] | np.ndarray) -> tuple[float, float]:
     """Mean binary cross-entropy and share of examples told right; of at least one example."""
     real = np.asarray(is_authentic, dtype=bool)
     losses = np.logaddexp(0.0, np.where(real, -logits, logits))

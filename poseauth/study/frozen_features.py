@@ -56,7 +56,7 @@ def features_once(
         A row [shape=(n, V, D)], float32, for each example.
     """
     network.eval()
-    found: list[np.ndarray] = []  # type: ignore[type-arg]
+    found: list[np.ndarray] = []
     with torch.inference_mode():
         for first in range(0, len(examples), batch):
             rows = [torch.from_numpy(examples.array(row)) for row in range(first, min(first + batch, len(examples)))]

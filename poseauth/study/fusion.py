@@ -137,7 +137,7 @@ def _log_ratios(scores: Mapping[str, ClipScore], held_out: Sequence[str], tested
     return fit_line(odds[: len(held_out)], labels, each_clip)(odds)
 
 
-def _logistic(ratios: Float64Array, labels: np.ndarray) -> tuple[Float64Array, float]:  # type: ignore[type-arg]
+def _logistic(ratios: Float64Array, labels: np.ndarray) -> tuple[Float64Array, float]:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(class_weight="balanced").fit(ratios, labels)

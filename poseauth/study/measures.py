@@ -119,7 +119,9 @@ def measure(
         int((~is_authentic & called_real).sum()),
         int((~is_authentic & ~called_real).sum()),
     )
-    n_groups = [len({groups[row] for row in np.flatnonzero(side)}) for side in (is_authentic, ~is_authentic) if groups]
+    n_groups = [
+        len({groups[row] for row in np.flatnonzero(side).tolist()}) for side in (is_authentic, ~is_authentic) if groups
+    ]
     intervals = {}
     if min(n_groups, default=0) >= MIN_GROUPS:
         intervals = _intervals(is_authentic, probability, groups, values, seed, n_resamples)

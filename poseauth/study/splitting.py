@@ -162,7 +162,7 @@ def split_clips(
         raise _too_few(n_of, len(groups))
     wanted = np.outer(fractions.as_tuple(), counts.sum(axis=0))
     rng = np.random.default_rng(seed)
-    best: tuple[tuple[int, int, float], np.ndarray] | None = None  # type: ignore[type-arg]
+    best: tuple[tuple[int, int, float], np.ndarray] | None = None
     for _ in range(_N_TRIES):
         # Among groups of one size the order is drawn.
         order = sorted(rng.permutation(len(groups)), key=lambda number: -int(counts[number].sum()))
@@ -180,7 +180,7 @@ def split_clips(
     return Split(side_of, n_groups, has_groups)
 
 
-def _greedy(counts: np.ndarray, wanted: np.ndarray, order: Sequence[int]) -> np.ndarray:  # type: ignore[type-arg]
+def _greedy(counts: np.ndarray, wanted: np.ndarray, order: Sequence[int]) -> np.ndarray:
     sides = np.zeros(len(counts), int)
     have = np.zeros_like(wanted)
     for number in order:
@@ -191,7 +191,7 @@ def _greedy(counts: np.ndarray, wanted: np.ndarray, order: Sequence[int]) -> np.
     return sides
 
 
-def _moved(counts: np.ndarray, wanted: np.ndarray, sides: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _moved(counts: np.ndarray, wanted: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """The division after every move of one group, and while a label is missing every exchange, that makes it better."""
     best, quality = sides, _quality(counts, wanted, sides)
     better = True
@@ -204,7 +204,7 @@ def _moved(counts: np.ndarray, wanted: np.ndarray, sides: np.ndarray) -> np.ndar
     return best
 
 
-def _near(sides: np.ndarray, *, exchanges: bool) -> Iterator[np.ndarray]:  # type: ignore[type-arg]
+def _near(sides: np.ndarray, *, exchanges: bool) -> Iterator[np.ndarray]:
     """Divisions that differ in one group, or in two that changed places."""
     for number in range(len(sides)):
         for side in range(len(SIDES)):
@@ -217,11 +217,11 @@ def _near(sides: np.ndarray, *, exchanges: bool) -> Iterator[np.ndarray]:  # typ
         yield tried
 
 
-def _have(counts: np.ndarray, sides: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _have(counts: np.ndarray, sides: np.ndarray) -> np.ndarray:
     return np.stack([counts[sides == side].sum(axis=0) for side in range(len(SIDES))])
 
 
-def _quality(counts: np.ndarray, wanted: np.ndarray, sides: np.ndarray) -> tuple[int, int, float]:  # type: ignore[type-arg]
+def _quality(counts: np.ndarray, wanted: np.ndarray, sides: np.ndarray) -> tuple[int, int, float]:
     """What makes it impossible, what is missing in test, and how far the sides are from their shares: less is better.
 
     A test side of one label leaves figures undefined, no more.

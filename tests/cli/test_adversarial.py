@@ -57,9 +57,8 @@ def write_video(frames, path):
 
 
 @pytest.fixture(scope="module")
-def reader():
-    pytest.importorskip("mediapipe")
-    return SourceReader(lambda: choose_extractor("mediapipe"))
+def reader(models):
+    return SourceReader(lambda: choose_extractor("blazepose"))
 
 
 @pytest.fixture(scope="module")

@@ -68,8 +68,7 @@ def kill_now_and_then(ended, seed, most_s):
 
 
 @pytest.mark.heavy
-def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(ray_cluster, tmp_path):
-    pytest.importorskip("mediapipe")
+def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(ray_cluster, tmp_path, models):
     clips = tmp_path / "clips"
     clips.mkdir()
     n_clips, n_drawn = 500, 20
@@ -79,7 +78,7 @@ def test_five_hundred_rendered_clips_with_random_kills_end_in_a_row_each(ray_clu
     for number in range(n_drawn, n_clips):
         os.link(clips / f"{number % n_drawn:03d}.mp4", clips / f"{number:03d}.mp4")
     arguments = (
-        "extract", clips, "--extractor", "mediapipe", "--output", tmp_path / "rows", "--ray", ray_cluster.address,
+        "extract", clips, "--extractor", "blazepose", "--output", tmp_path / "rows", "--ray", ray_cluster.address,
         "--cpus-per-clip", "1",
     )  # fmt: skip
     begun, ended = time.monotonic(), threading.Event()

@@ -474,12 +474,11 @@ def check_each_was_analysed_once(told, output, *, n_clips, n_before_kills):
 
 @pytest.mark.heavy
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
-def test_two_hundred_rendered_clips_killed_twice_are_each_analysed_once(poseauth, tmp_path):
-    pytest.importorskip("mediapipe")
+def test_two_hundred_rendered_clips_killed_twice_are_each_analysed_once(poseauth, tmp_path, models):
     for name, style, seed in [("ada", 0, seed) for seed in range(4)] + [(f"{who}", who, 9) for who in (1, 2, 3)]:
         draw(tmp_path / f"{'ada' if name == 'ada' else 'others'}/{name}-{seed}.mp4", style, seed, duration_s=10)
     home, clips = tmp_path / "home", tmp_path / "clips"
-    arguments = ("--impostor", tmp_path / "others", "--extractor", "mediapipe", "--allow-weak", "--home", home)
+    arguments = ("--impostor", tmp_path / "others", "--extractor", "blazepose", "--allow-weak", "--home", home)
     status, _, err = poseauth("enroll", "--person", "Ada", tmp_path / "ada", *arguments)
     assert status == 0, err
     for number in range(200):

@@ -308,7 +308,7 @@ def test_custody_names_every_digest_version_option_and_time(evidence):
     assert rows["SHA-256 of the clip"] == "ef" * 32
     assert rows["Size"] == "1,234,567 bytes"
     assert rows["Video its keypoints came from"] == f"clip.mp4, SHA-256 {'cd' * 32}"
-    assert rows["SHA-256 of its weights"] == "ab" * 32
+    assert rows["Its networks"] == f"SHA-256 {'ab' * 32}"
     assert rows["Digest of all that"] == EXTRACTOR.digest
     assert rows["SHA-256 of its profile.json"] == "12" * 32
     assert rows["Its signature"] == "Signed by The Newsroom, whose key is trusted here (abcd-ef01)"
@@ -598,7 +598,7 @@ def test_a_video_of_any_name_is_linked_so_that_a_browser_finds_it(poseauth, spee
         assert (target.parent / unquote(parts.path)).resolve() == clip.resolve()
 
 
-def test_a_folder_holds_a_page_a_clip_and_none_of_two_of_one_name_is_lost(poseauth, speeches, home, tmp_path):
+def test_a_folder_holds_a_page_a_clip_and_none_of_two_of_one_name_is_lost(poseauth, speeches, home, tmp_path, models):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         shutil.copy(speeches / f"test-{'ada' if name == 'one' else 'other'}.npz", tmp_path / name / "clip.npz")

@@ -808,7 +808,7 @@ def test_without_an_extractor_videos_are_named_and_keypoint_files_are_analysed(
     def lacking(options):
         raise ExtractorMissingError("not installed. Install it")
 
-    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lacking, "mediapipe": lacking})
+    monkeypatch.setattr(registry, "EXTRACTORS", {"yolo": lacking, "blazepose": lacking})
     (tmp_path / "clip.mp4").write_bytes(b"x")
     status, out, _ = poseauth(
         "verify", tmp_path / "clip.mp4", speeches / "test-ada.npz", "--person", "Ada", "--home", home, "--json"

@@ -58,9 +58,10 @@ def test_a_connection_would_be_noticed(offline, clip, tmp_path):
     assert "socket." in attempts or "urllib." in attempts or "http." in attempts
 
 
-def test_commands_on_keypoints_open_no_connection(offline, speeches, tmp_path):
+def test_commands_on_keypoints_open_no_connection(offline, speeches, tmp_path, models):
     for arguments in (
         ["doctor"],
+        ["models", "list"],
         ["verify", speeches / "test-ada.npz", "--person", "Ada", "--json"],
         ["profiles", "list"],
         ["profiles", "export", "Ada", "-o", tmp_path / "ada.poseauth"],
@@ -70,9 +71,9 @@ def test_commands_on_keypoints_open_no_connection(offline, speeches, tmp_path):
         assert (status, attempts) == (0, ""), out
 
 
-@pytest.mark.parametrize("extractor", ["mediapipe", "yolo"])
-def test_extraction_from_a_video_opens_no_connection(offline, clip, shared, tmp_path, extractor):
-    pytest.importorskip("mediapipe" if extractor == "mediapipe" else "ultralytics")
+@pytest.mark.parametrize("extractor", ["blazepose", "mediapipe", "yolo"])
+def test_extraction_from_a_video_opens_no_connection(offline, clip, shared, tmp_path, extractor, models):
+    pytest.importorskip({"blazepose": "ai_edge_litert", "mediapipe": "mediapipe", "yolo": "ultralytics"}[extractor])
     options = ["--weights", shared("weights/yolo26n-pose-rendered.pt")] if extractor == "yolo" else []
     status, out, attempts = offline("extract", clip, "-o", tmp_path / "out", "--extractor", extractor, *options)
     assert (status, attempts) == (0, ""), out

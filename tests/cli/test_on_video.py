@@ -19,15 +19,14 @@ REAL_CLIPS = {
 }  # fmt: skip
 
 
-def test_a_small_demo_runs_from_drawing_to_results(poseauth, tmp_path, monkeypatch):
-    pytest.importorskip("mediapipe")
+def test_a_small_demo_runs_from_drawing_to_results(poseauth, tmp_path, monkeypatch, models):
     for name, value in (("N_ENROL", 4), ("COHORT", (1, 2)), ("CLIP_S", 6.0)):
         monkeypatch.setattr(demo, name, value)
     status, out, _ = poseauth("demo", "-o", tmp_path / "demo")
     assert status in (0, 1)  # so little video and so small a network need not be right
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
     assert [result["status"] for result in results] == ["analysed"] * 3
-    assert all(result["provenance"]["extractor"]["name"] == "mediapipe" for result in results)
+    assert all(result["provenance"]["extractor"]["name"] == "blazepose" for result in results)
     assert len(list((tmp_path / "demo" / "videos").glob("*.mp4"))) == 9
     assert len(list((tmp_path / "demo" / "keypoints").glob("*.npz"))) == 9
     assert f"Clips, keypoints, profile, results and report: {tmp_path / 'demo'}" in out
@@ -49,8 +48,7 @@ def test_a_small_demo_runs_from_drawing_to_results(poseauth, tmp_path, monkeypat
 
 
 @pytest.mark.heavy
-def test_the_demos_three_verdicts_are_right(poseauth, tmp_path, monkeypatch):
-    pytest.importorskip("mediapipe")
+def test_the_demos_three_verdicts_are_right(poseauth, tmp_path, monkeypatch, models):
     monkeypatch.setitem(RECIPES, "default", Recipe("default"))
     status, out, _ = poseauth("demo", "-o", tmp_path / "demo")
     assert "3 of 3 verdicts are right" in out
@@ -64,7 +62,7 @@ def enrol_and_verify(poseauth, shared, home, clips):
         (others / name).symlink_to(shared(f"videos/{name}").resolve())
     enrolment = [shared(f"videos/{name}") for name in REAL_CLIPS["enrol"]]
     status, out, err = poseauth(
-        "enroll", "--person", "obama", *enrolment, "--impostor", others, "--home", home, "--extractor", "mediapipe",
+        "enroll", "--person", "obama", *enrolment, "--impostor", others, "--home", home, "--extractor", "blazepose",
         "--allow-weak",
     )  # fmt: skip
     assert status == 0, err
@@ -76,8 +74,7 @@ def enrol_and_verify(poseauth, shared, home, clips):
     return status, {result["source"].rsplit("/")[-1]: result for result in json.loads(out)}
 
 
-def test_the_road_holds_on_real_footage(poseauth, shared, tmp_path):
-    pytest.importorskip("mediapipe")
+def test_the_road_holds_on_real_footage(poseauth, shared, tmp_path, models):
     clips = [*REAL_CLIPS["genuine"], "obama_real_fastcuts_9s.mp4", "trump_real_rally_8s.mp4"]
     status, results = enrol_and_verify(poseauth, shared, tmp_path / "home", clips)
     assert status == 3
@@ -94,8 +91,7 @@ def test_the_road_holds_on_real_footage(poseauth, shared, tmp_path):
 
 
 @pytest.mark.heavy
-def test_the_impersonator_in_close_up_is_not_analysed(poseauth, shared, tmp_path, monkeypatch):
-    pytest.importorskip("mediapipe")
+def test_the_impersonator_in_close_up_is_not_analysed(poseauth, shared, tmp_path, monkeypatch, models):
     monkeypatch.setitem(RECIPES, "default", Recipe("default"))
     _, results = enrol_and_verify(poseauth, shared, tmp_path / "home", REAL_CLIPS["fake"])
     result = results["obama_fake_impersonated_72s.mp4"]

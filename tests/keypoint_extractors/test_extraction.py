@@ -32,6 +32,7 @@ class MeanBrightness:
 
     fingerprint = FINGERPRINT
     sees_many = True
+    sees_hands = False
 
     picture_side = 640
 
@@ -42,10 +43,10 @@ class MeanBrightness:
 
     def detect(self, groups):
         for group in groups:
-            self.groups.append(len(group))
+            self.groups.append(len(group.pictures))
             if self._fails_at is not None and sum(self.groups) > self._fails_at:
                 raise ExtractorError("the network failed")
-            yield [self._person(frame) for frame in group]
+            yield [self._person(frame) for frame in group.pictures]
 
     def _person(self, frame):
         height, width = frame.shape[:2]
@@ -80,7 +81,7 @@ def reader_with(estimator, cache=None):
         return estimator
 
     reader = SourceReader(
-        lambda: Extractor("brightness", estimator.fingerprint, estimator.picture_side, open_estimator), cache
+        lambda: Extractor("brightness", estimator.fingerprint, estimator.picture_side, False, open_estimator), cache
     )
     return reader, opened
 
@@ -123,7 +124,7 @@ def test_a_network_that_needs_small_pictures_gets_them_and_answers_in_pixels_of_
 def test_a_group_is_asked_for_ahead_and_what_comes_back_keeps_its_order(clip):
     class Ahead(MeanBrightness):
         def detect(self, groups):
-            everything = [[self._person(frame) for frame in group] for group in groups]
+            everything = [[self._person(frame) for frame in group.pictures] for group in groups]
             yield from everything
 
     ahead, one_by_one = observe_video(clip, Ahead()), observe_video(clip, MeanBrightness())
@@ -260,7 +261,7 @@ def test_the_decoder_starts_while_the_network_is_loaded_and_ends_where_it_cannot
         raise ExtractorError("no network")
 
     monkeypatch.setattr(sources, "IsolatedVideo", Watched)
-    reader = SourceReader(lambda: Extractor("brightness", FINGERPRINT, 640, cannot_open))
+    reader = SourceReader(lambda: Extractor("brightness", FINGERPRINT, 640, False, cannot_open))
     with pytest.raises(ExtractorError, match="no network"):
         reader.read(clip)
     assert happened[0]._process.returncode is not None

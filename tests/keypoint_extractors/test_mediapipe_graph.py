@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keypoint_extractors.blazepose_graph import landmark_graph
 from keypoint_extractors.drawing.rendering import render_video
 from keypoint_extractors.drawing.speakers import STYLES, speak
+from keypoint_extractors.mediapipe_graph import landmark_graph
 from keypoint_extractors.video import VideoReader
 from poseauth.errors import ExtractorMissingError
 
@@ -72,17 +72,17 @@ def tensors(graph, side):
 
 
 def test_the_mask_is_not_computed_and_nothing_else_is_left_out():
-    from mediapipe.tasks.metadata import schema_py_generated as tflite
+    from ai_edge_litert import schema_py_generated as tflite
 
-    from keypoint_extractors.blazepose_graph import _without_mask
+    from keypoint_extractors.mediapipe_graph import _without_mask
 
     path = PACKAGE / "modules" / "pose_landmark/pose_landmark_full.tflite"
     whole, less = (
         tflite.Model.GetRootAsModel(network, 0).Subgraphs(0) for network in (path.read_bytes(), _without_mask(path))
     )
-    mask, presence = (int(whole.OutputsAsNumpy()[number]) for number in (2, 1))
+    mask, landmarks_tensor = (int(whole.OutputsAsNumpy()[number]) for number in (2, 0))
     assert [int(tensor) for tensor in less.OutputsAsNumpy()] == [
-        presence if tensor == mask else tensor for tensor in whole.OutputsAsNumpy().tolist()
+        landmarks_tensor if tensor == mask else tensor for tensor in whole.OutputsAsNumpy().tolist()
     ]
     left_out = tensors(whole, "Outputs") - tensors(less, "Outputs")
     assert mask in left_out
@@ -109,7 +109,7 @@ def test_the_rest_of_mediapipe_is_not_loaded_and_its_options_are_not_missed(pict
     program = (
         "import json, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from keypoint_extractors.blazepose_graph import landmark_graph\n"
+        "from keypoint_extractors.mediapipe_graph import landmark_graph\n"
         f"graph = landmark_graph(Path({str(PACKAGE)!r}), 0.5)\n"
         f"seen = [graph.process(picture).pose_landmarks for picture in np.load({str(tmp_path / 'pictures.npy')!r})]\n"
         "print(json.dumps([[(mark.x, mark.y, mark.z, mark.visibility) for mark in one.landmark] for one in seen]))\n"

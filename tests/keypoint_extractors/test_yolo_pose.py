@@ -21,6 +21,7 @@ from keypoint_extractors.yolo_pose import YoloPose, yolo_fingerprint
 from keypoint_extractors.yolo_weights import load_pose_network
 from poseauth.errors import ExtractorError, WeightsNotFoundError
 from poseauth.keypoints import COCO17_ORDER, L_SHOULDER, NECK, R_SHOULDER
+from tests.picture_groups import grouped
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDERED = ROOT / "../shared/data/weights/yolo26n-pose-rendered.pt"
@@ -137,7 +138,7 @@ def assert_agrees(found, boxes, keypoints, frame, min_confidence):
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (640, 360), (500, 720)], ids=str)
 def test_people_and_keypoints_are_those_of_ultralytics_own_predictor(rendered, size):
     frame = figure(*size, shift=-60)
-    ((found,),) = rendered.detect([[frame]])
+    ((found,),) = rendered.detect(grouped([frame]))
     # Its default runs the other head of YOLO26, which needs suppression; nms=False asks for the end-to-end one.
     limit = yolo_pose.MIN_PERSON_CONFIDENCE
     boxes, keypoints = predicted(RENDERED, frame, limit, imgsz=640, nms=False)
@@ -149,7 +150,7 @@ def test_people_and_keypoints_are_those_of_ultralytics_own_predictor(rendered, s
 
 @needs_weights
 def test_a_drawn_speaker_is_found_where_they_stand(rendered):
-    found = [people for (people,) in rendered.detect([[figure(shift=-200)], [figure(shift=100)]])]
+    found = [people for (people,) in rendered.detect(grouped([figure(shift=-200)], [figure(shift=100)]))]
     centres = [people.boxes[0, [0, 2]].mean() for people in found]
     assert centres[0] == pytest.approx(440, abs=80)
     assert centres[1] == pytest.approx(740, abs=80)
@@ -161,7 +162,7 @@ def test_a_drawn_speaker_is_found_where_they_stand(rendered):
 @needs_weights
 def test_colours_are_read_as_rgb(rendered):
     frame = figure(shift=-60)
-    (right,), (wrong,) = rendered.detect([[frame], [frame[..., ::-1].copy()]])
+    (right,), (wrong,) = rendered.detect(grouped([frame], [frame[..., ::-1].copy()]))
     boxes, _ = predicted(RENDERED, frame, yolo_pose.MIN_PERSON_CONFIDENCE, imgsz=640, nms=False)
     assert np.abs(right.boxes[0] - boxes[0]).max() < 1
     assert len(wrong) != len(right) or not np.allclose(wrong.scores, right.scores)
@@ -173,7 +174,7 @@ def test_neither_batch_nor_threads_change_the_result(rendered):
     groups = [frames[:4], frames[4:], frames[1:3]]
     one_by_one = YoloPose(RENDERED, device="cpu", batch_size=1, n_threads=1)
     together = YoloPose(RENDERED, device="cpu", batch_size=7, n_threads=3)
-    seen = [[people for group in some.detect(groups) for people in group] for some in (one_by_one, together)]
+    seen = [[people for group in some.detect(grouped(*groups)) for people in group] for some in (one_by_one, together)]
     for one, batched in zip(*seen, strict=True):
         assert len(one) == len(batched)
         np.testing.assert_allclose(one.boxes, batched.boxes, atol=0.05)
@@ -193,12 +194,12 @@ def looked_at(rendered, monkeypatch):
 @needs_weights
 def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, looked_at):
     frames = [figure(shift=shift) for shift in (-60, -55, -48, -40, -35)]
-    (group,) = rendered.detect([frames])
+    (group,) = rendered.detect(grouped(frames))
     n_frames, height, width = looked_at[1]
     assert looked_at[0] == (1, 384, 640)
     assert n_frames == 4
     assert height * width < 0.8 * 384 * 640
-    whole = [people for (people,) in rendered.detect([[frame] for frame in frames])]
+    whole = [people for (people,) in rendered.detect(grouped(*([frame] for frame in frames)))]
     # These weights do not find the drawn figure in every frame.
     found = [(people, alone) for people, alone in zip(group, whole, strict=True) if len(people) and len(alone)]
     assert len(found) >= 3
@@ -212,9 +213,9 @@ def test_after_a_whole_look_the_region_of_the_people_gives_the_same(rendered, lo
 def test_who_leaves_the_region_is_looked_for_in_the_whole_picture(rendered, looked_at):
     """The group begins with the person on the left; then they are far on the right."""
     frames = [figure(shift=shift) for shift in (-250, 220)]
-    ((_, people),) = rendered.detect([frames])
+    ((_, people),) = rendered.detect(grouped(frames))
     assert looked_at[-1] == (1, 384, 640)
-    ((alone,),) = rendered.detect([[frames[1]]])
+    ((alone,),) = rendered.detect(grouped([frames[1]]))
     assert len(alone) > 0
     np.testing.assert_allclose(people.boxes, alone.boxes, atol=0.1)
 
@@ -222,13 +223,13 @@ def test_who_leaves_the_region_is_looked_for_in_the_whole_picture(rendered, look
 @needs_weights
 def test_who_comes_near_the_edge_of_the_region_is_looked_for_in_a_wider_one(rendered, looked_at):
     frames = [figure(shift=shift) for shift in (0, 0, 130)]
-    ((_, near, away),) = rendered.detect([frames])
+    ((_, near, away),) = rendered.detect(grouped(frames))
     whole, region, wider = looked_at
     assert whole == (1, 384, 640)
     assert region[0] == 2
     assert wider == (1, region[1], region[2] + WIDENING_PX)
     for people, frame in ((near, frames[1]), (away, frames[2])):
-        ((alone,),) = rendered.detect([[frame]])
+        ((alone,),) = rendered.detect(grouped([frame]))
         assert len(alone) > 0
         assert box_overlap(people.boxes[:1], alone.boxes[:1])[0] > 0.9
 
@@ -255,7 +256,7 @@ def test_every_generation_loads_and_agrees_with_the_predictor(untrained):
     name, path = untrained
     estimator = YoloPose(path, device="cpu", image_size=320, min_person_confidence=0.5)
     assert load_pose_network(path).end_to_end == name.startswith("yolo26")
-    ((found,),) = estimator.detect([[noise()]])
+    ((found,),) = estimator.detect(grouped([noise()]))
     boxes, keypoints = predicted(path, noise(), 0.5, imgsz=320, nms=False)
     assert_agrees(found, boxes, keypoints, noise(), yolo_pose.MIN_CONFIDENCE)
 
@@ -282,7 +283,7 @@ def test_it_is_a_pose_estimator(small):
     estimator: PoseEstimator = YoloPose(small, device="cpu", image_size=64, batch_size=2)
     assert estimator.sees_many
     frames = [np.zeros((36, 64, 3), np.uint8)] * 5
-    groups = list(estimator.detect([frames[:3], frames[3:]]))
+    groups = list(estimator.detect(grouped(frames[:3], frames[3:])))
     assert [len(group) for group in groups] == [3, 2]
     found = [people for group in groups for people in group]
     for people in found:
@@ -290,11 +291,11 @@ def test_it_is_a_pose_estimator(small):
         assert np.isnan(people.keypoints[undetected]).all()
         assert np.isfinite(people.keypoints[~undetected]).all()
         assert ((people.scores >= 0) & (people.scores <= 1)).all()
-    assert list(estimator.detect([])) == []
+    assert list(estimator.detect(grouped())) == []
     estimator.close()
     estimator.close()
     with pytest.raises(ValueError, match="closed"):
-        list(estimator.detect([frames]))
+        list(estimator.detect(grouped(frames)))
 
 
 def test_a_device_that_is_not_there_is_an_error_and_never_another_device(small, monkeypatch):
@@ -316,7 +317,7 @@ def test_a_full_memory_names_the_batch(small, monkeypatch):
 
     monkeypatch.setattr(estimator, "_run", full)
     with pytest.raises(ExtractorError, match="batch smaller than 16"):
-        list(estimator.detect([[np.zeros((36, 64, 3), np.uint8)]]))
+        list(estimator.detect(grouped([np.zeros((36, 64, 3), np.uint8)])))
 
 
 @pytest.mark.parametrize(
@@ -337,12 +338,13 @@ def test_neither_detecting_nor_tracking_imports_torchvision(tmp_path):
     paths = [str(untrained_checkpoint(name, tmp_path)) for name in ("yolov8n-pose", "yolo26n-pose")]
     program = (
         "import sys, numpy as np\n"
+        "from keypoint_extractors.observation import PictureGroup\n"
         "from keypoint_extractors.yolo_pose import YoloPose\n"
         "from keypoint_extractors.tracking import track_people\n"
         "frames = [np.random.default_rng(3).integers(0, 256, (192, 320, 3), dtype=np.uint8)] * 3\n"
         f"for path in {paths!r}:\n"
         "    estimator = YoloPose(path, device='cpu', image_size=320, min_person_confidence=0.5)\n"
-        "    (found,) = estimator.detect([frames])\n"
+        "    (found,) = estimator.detect([PictureGroup(frames, [0, 1, 2], True)])\n"
         "    assert len(list(track_people(found, np.zeros(3, np.int32), 30.0))) == 3\n"
         "    assert max(map(len, found)) > 1, found\n"
         "assert 'torchvision' not in sys.modules\n"

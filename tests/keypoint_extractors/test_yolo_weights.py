@@ -110,7 +110,7 @@ def test_weights_nowhere_to_be_found_name_every_place_and_three_ways_out(places,
     message = str(caught.value)
     for folder in places.values():
         assert str(folder / "yolo26m-pose.pt") in message
-    for way_out in ("put yolo26m-pose.pt into", "--weights", "--extractor mediapipe", "poseauth[mediapipe]"):
+    for way_out in ("put yolo26m-pose.pt into", "--weights", "--extractor blazepose", "poseauth models get"):
         assert way_out in message
 
 
@@ -146,7 +146,7 @@ def test_a_download_that_fails_leaves_nothing_behind(places, monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(downloads, "safe_download", fetch)
-    with pytest.raises(WeightsNotFoundError, match=r"download failed \(no route\).*--extractor mediapipe"):
+    with pytest.raises(WeightsNotFoundError, match=r"download failed \(no route\).*--extractor blazepose"):
         find_weights("yolo26n-pose", allow_download=True)
     assert list(places["cache"].iterdir()) == []
 

@@ -12,7 +12,7 @@ import pytest
 
 from poseauth import long_arrays
 from poseauth.errors import StorageError
-from poseauth.long_arrays import LongArray, in_pieces, let_go, put_aside
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 
 
 @pytest.fixture
@@ -101,15 +101,6 @@ def test_the_file_has_no_name_and_goes_with_the_array(on_disk):
     np.testing.assert_array_equal(seen[5:], rows(35, 5))
     del seen
     assert not open_files(on_disk)
-
-
-def test_an_array_is_put_aside_only_where_it_is_long(on_disk, monkeypatch):
-    backwards = rows(40)[:, ::-1]
-    np.testing.assert_array_equal(put_aside(backwards), backwards)
-    assert not put_aside(backwards).flags.writeable
-    assert put_aside(np.array("words")) == "words"
-    monkeypatch.setattr(long_arrays, "IN_MEMORY_BYTES", 1 << 20)
-    assert put_aside(backwards) is backwards
 
 
 def test_pieces_cover_all_rows_once(monkeypatch):

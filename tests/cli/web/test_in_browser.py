@@ -179,8 +179,7 @@ def test_a_person_is_enrolled_from_the_browser_or_refused_with_the_reason(open_p
     open_page.complaints.clear()  # the browser tells of a status 422
 
 
-def test_a_real_video_is_seen_frame_by_frame_and_can_be_cancelled(open_page, real, tmp_path, eventually):
-    pytest.importorskip("mediapipe")
+def test_a_real_video_is_seen_frame_by_frame_and_can_be_cancelled(open_page, real, tmp_path, eventually, models):
     clip = render_video(speak(STYLES[0], duration_s=12, seed=5), tmp_path / "film.mp4", width=640, height=360)
     page = open_page(real)
     drop(page, clip)
@@ -193,8 +192,7 @@ def test_a_real_video_is_seen_frame_by_frame_and_can_be_cancelled(open_page, rea
 
 
 @pytest.mark.heavy
-def test_a_person_is_enrolled_from_real_videos_and_a_real_clip_is_judged(open_page, real, tmp_path):
-    pytest.importorskip("mediapipe")
+def test_a_person_is_enrolled_from_real_videos_and_a_real_clip_is_judged(open_page, real, tmp_path, models):
     sides = {"own": ((0, 1), (0, 2), (0, 11), (0, 12)), "others": ((1, 3), (2, 4), (3, 13)), "clip": ((0, 5),)}
     films = {
         side: [
