@@ -21,16 +21,21 @@ from keypoint_extractors.tracking import LOST_S, track_people
 from poseauth.arrays import Float32Array, Float64Array, Int32Array
 from poseauth.errors import KeypointFileError, StorageError
 from poseauth.keypoints import (
+    N_HAND_POINTS,
     OPENPOSE_BODY25_ORDER,
     OPENPOSE_COCO18_ORDER,
     Coverage,
     ExtractorFingerprint,
     KeypointSequence,
+    WholeBody,
+    hands_without_depth,
     select_twelve,
 )
 
 DEFAULT_FPS = 30.0
 FILE_PATTERN = re.compile(r"(\d{1,12})_keypoints\.json")
+HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
+"""Lists of 63 numbers each, where --hand was given."""
 LAYOUTS = {54: ("COCO-18", OPENPOSE_COCO18_ORDER), 75: ("BODY_25", OPENPOSE_BODY25_ORDER)}
 """Length of a person's list of x, y, confidence; its name and where the twelve are."""
 
@@ -48,11 +53,22 @@ WRITTEN_VERSION = 1.3
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """One file: x, y, confidence of each person, float64 [shape=(P, 18 or 25, 3)]; None where nobody is in it."""
+class PoseFrame:
+    """One frame of a layout, as a file tells it.
+
+    Attributes
+    ----------
+    number : int
+        Of the frame.
+    people : np.ndarray [shape=(P, M, 3)], float64, or None
+        x, y, confidence of the M points of each person, 0 where undetected; None where nobody is there.
+    hands : np.ndarray [shape=(P, 2, 21, 3)], float64, or None
+        Left and right hand of each likewise; None where nothing is told of hands.
+    """
 
     number: int
     people: Float64Array | None
+    hands: Float64Array | None = None
 
 
 def read_openpose_folder(
@@ -86,28 +102,62 @@ def read_openpose_folder(
     paths = _frame_paths(folder)
     digest = hashlib.sha256()
     frames = [_read_frame(path, number, digest) for number, path in paths]
-    width = _layout_width(folder, frames, [path for _, path in paths])
-    _refuse_normalised(folder, frames)
-    width_px, height_px = frame_size or _extent(frames)
-    detections = [_detections(frame, LAYOUTS[width][1]) for frame in frames]
+    layout = LAYOUTS[_layout_width(folder, frames, [path for _, path in paths])]
+    fingerprint = ExtractorFingerprint("openpose", "json", "", {"layout": layout[0]})
+    return observe_frames(folder, frames, layout[1], fingerprint, digest.hexdigest(), fps=fps, frame_size=frame_size)
+
+
+def observe_frames(
+    source: Path,
+    frames: Sequence[PoseFrame],
+    order: tuple[int | None, ...],
+    extractor: ExtractorFingerprint,
+    digest: str,
+    *,
+    fps: float,
+    frame_size: tuple[int, int] | None = None,
+) -> Observation:
+    """Everybody in the frames of a layout, as one shot.
+
+    Parameters
+    ----------
+    source : Path
+        What was read.
+    frames : sequence of PoseFrame
+        In the order of their numbers.
+    order : tuple
+        Where the twelve are among the points, as in `select_twelve`.
+    extractor, digest
+        What made the points, and the SHA-256 of what was read.
+    fps, frame_size
+        As in `read_openpose_folder`.
+
+    Raises
+    ------
+    KeypointFileError
+        If the coordinates are shares of the frame.
+    """
+    _refuse_normalised(source, frames)
+    hands_asked = any(frame.hands is not None for frame in frames)
+    detections = [_detections(frame, order, hands=hands_asked) for frame in frames]
     numbers = np.array([frame.number for frame in frames], np.int64)
-    tracks = _tracks(detections, numbers, fps)
     return observation_from(
         DetectionLog(detections),
-        tracks,
+        _tracks(detections, numbers, fps),
         numbers / fps,
         np.zeros(len(frames), np.int32),
-        frame_size=(width_px, height_px),
+        frame_size=frame_size or _extent(frames),
         sees_many=True,
         coverage=Coverage(n_promised=None, n_decoded=len(frames), n_kept=len(frames)),
-        extractor=ExtractorFingerprint("openpose", "json", "", {"layout": LAYOUTS[width][0]}),
-        source_name=folder.name,
-        source_sha256=digest.hexdigest(),
+        extractor=extractor,
+        source_name=source.name,
+        source_sha256=digest,
+        hands_asked=hands_asked,
     )
 
 
 def write_openpose_folder(sequence: KeypointSequence, folder: str | Path, *, fps: float | None = None) -> float:
-    """Write a sequence as OpenPose does: COCO-18, one file a frame, zeros where nothing was detected.
+    """Write a sequence as OpenPose does: COCO-18 and hands, one file a frame, zeros where nothing was detected.
 
     Parameters
     ----------
@@ -140,17 +190,31 @@ def write_openpose_folder(sequence: KeypointSequence, folder: str | Path, *, fps
     order = list(OPENPOSE_COCO18_ORDER)
     triples[:, order, :2] = np.where(sequence.seen[..., None], sequence.keypoints, 0)
     triples[:, order, 2] = sequence.confidence
+    hands = _hand_triples(sequence.whole_body)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(FILE_PATTERN.search(path.name) for path in folder.iterdir()):
             raise StorageError(f"{folder} holds OpenPose frames already; name another folder, or remove them")
-        for number, triple, seen in zip(numbers, triples, np.asarray(sequence.seen.any(axis=1)), strict=True):
-            people = [{"person_id": [-1], "pose_keypoints_2d": np.round(triple, 4).ravel().tolist()}] if seen else []
+        for row, number in enumerate(numbers):
+            person = {"person_id": [-1], "pose_keypoints_2d": np.round(triples[row], 4).ravel().tolist()}
+            person |= {name: np.round(hand[row], 4).ravel().tolist() for name, hand in hands.items()}
+            people = [person] if sequence.seen[row].any() else []
             text = json.dumps({"version": WRITTEN_VERSION, "people": people})
             (folder / f"frame_{number:012d}_keypoints.json").write_text(text, encoding="ascii")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error}") from error
     return used_fps
+
+
+def _hand_triples(whole: WholeBody | None) -> dict[str, Float64Array]:
+    """x, y, confidence of the points of each hand [shape=(T, 21, 3)] by OpenPose's names; none where none are known."""
+    if whole is None or whole.hands is None or whole.hand_confidence is None:
+        return {}
+    seen = np.asarray(np.isfinite(whole.hands[..., :2]).all(axis=-1))
+    points = np.where(seen[..., None], whole.hands[..., :2], 0)
+    confidence = np.where(seen, whole.hand_confidence[..., None], 0)
+    triples = np.concatenate([points, confidence[..., None]], axis=-1).astype(np.float64)
+    return {name: triples[:, side] for side, name in enumerate(HANDS)}
 
 
 def _frame_paths(folder: Path) -> list[tuple[int, Path]]:
@@ -175,7 +239,7 @@ def _frame_paths(folder: Path) -> list[tuple[int, Path]]:
     return sorted(by_number.items())
 
 
-def _read_frame(path: Path, number: int, digest: Any) -> _Frame:
+def _read_frame(path: Path, number: int, digest: Any) -> PoseFrame:
     try:
         if not path.is_file():
             raise KeypointFileError(f"{path} is not a file")
@@ -186,20 +250,47 @@ def _read_frame(path: Path, number: int, digest: Any) -> _Frame:
     if len(content) > MAX_FILE_BYTES:
         raise KeypointFileError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB, which no frame of OpenPose is")
     digest.update(f"{number} {len(content)}\n".encode() + content)
+    return frame_of(path, number, parsed_json(path, content))
+
+
+def parsed_json(path: Path, content: bytes) -> Any:
+    """The document in a JSON file.
+
+    Raises
+    ------
+    KeypointFileError
+        If it is none.
+    """
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
+        return json.loads(content, parse_constant=_refuse_constant)
     # A number of ten thousand digits is a ValueError too, deep nesting a RecursionError.
     except (ValueError, RecursionError) as error:
-        raise KeypointFileError(f"{path} is not the JSON of OpenPose: {error}") from error
+        raise KeypointFileError(f"{path} is not the JSON of poses: {error}") from error
+
+
+def frame_of(path: Path, number: int, document: Any) -> PoseFrame:
+    """A frame of OpenPose's, from what its JSON says.
+
+    Raises
+    ------
+    KeypointFileError
+        If it says something else.
+    """
     people = document.get("people") if isinstance(document, dict) else None
     if not isinstance(people, list):
         raise KeypointFileError(f'{path} has no list "people"')
     if len(people) > MAX_PEOPLE:
         raise KeypointFileError(f"{path} has {len(people)} people; at most {MAX_PEOPLE} are read")
-    rows = [row for person in people if (row := _person(path, person)) is not None]
+    somebody = [(row, _hands(path, person)) for person in people if (row := _person(path, person)) is not None]
+    rows, hands = [row for row, _ in somebody], [found for _, found in somebody]
     if len({len(row) for row in rows}) > 1:
         raise KeypointFileError(f"{path} mixes layouts: lists of {sorted({len(row) for row in rows})} numbers")
-    return _Frame(number, np.array(rows).reshape(len(rows), -1, 3) if rows else None)
+    if not rows:
+        return PoseFrame(number, None)
+    none = np.zeros((2, N_HAND_POINTS, 3))
+    both = [none if found is None else found for found in hands]
+    known = any(found is not None for found in hands)
+    return PoseFrame(number, np.array(rows).reshape(len(rows), -1, 3), np.array(both) if known else None)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -215,8 +306,35 @@ def _person(path: Path, person: Any) -> Float64Array | None:
         return None
     if len(numbers) not in LAYOUTS:
         raise KeypointFileError(f"{path}: a person has {len(numbers)} numbers; 54 (COCO-18) or 75 (BODY_25) are needed")
+    row = checked_numbers(path, "pose_keypoints_2d", numbers)
+    return row if (row[2::3] > 0).any() else None
+
+
+def _hands(path: Path, person: Any) -> Float64Array | None:
+    """Both hands of a person [shape=(2, 21, 3)], None where the person has no list of either."""
+    lists = [person.get(name) for name in HANDS]
+    if not any(lists):
+        return None
+    hands = np.zeros((2, N_HAND_POINTS, 3))
+    for side, numbers in enumerate(lists):
+        if not numbers:
+            continue
+        if not isinstance(numbers, list) or len(numbers) != 3 * N_HAND_POINTS:
+            raise KeypointFileError(f'{path}: "{HANDS[side]}" is no list of {3 * N_HAND_POINTS} numbers')
+        hands[side] = checked_numbers(path, HANDS[side], numbers).reshape(-1, 3)
+    return hands
+
+
+def checked_numbers(path: Path, name: str, numbers: list[Any]) -> Float64Array:
+    """A list of x, y, confidence, x, y, ... as it is.
+
+    Raises
+    ------
+    KeypointFileError
+        If a number is none, not finite or out of range.
+    """
     if not all(type(number) in (int, float) for number in numbers):
-        raise KeypointFileError(f'{path}: "pose_keypoints_2d" holds something that is not a number')
+        raise KeypointFileError(f'{path}: "{name}" holds something that is not a number')
     try:
         row = np.array(numbers, dtype=np.float64)
     except OverflowError as error:
@@ -228,10 +346,10 @@ def _person(path: Path, person: Any) -> Float64Array | None:
         raise KeypointFileError(
             f"{path}: confidences of {confidence.min():g} to {confidence.max():g}; 0 to 1 is needed"
         )
-    return row if (confidence > 0).any() else None
+    return row
 
 
-def _layout_width(folder: Path, frames: Sequence[_Frame], paths: Sequence[Path]) -> int:
+def _layout_width(folder: Path, frames: Sequence[PoseFrame], paths: Sequence[Path]) -> int:
     widths: dict[int, Path] = {}
     for frame, path in zip(frames, paths, strict=True):
         if frame.people is not None:
@@ -244,7 +362,7 @@ def _layout_width(folder: Path, frames: Sequence[_Frame], paths: Sequence[Path])
     return next(iter(widths), 54)
 
 
-def _refuse_normalised(folder: Path, frames: Sequence[_Frame]) -> None:
+def _refuse_normalised(folder: Path, frames: Sequence[PoseFrame]) -> None:
     """Coordinates of 0 to 1, or -1 to 1, are shares of a frame whose size the files do not tell."""
     seen = [frame.people[frame.people[..., 2] > 0] for frame in frames if frame.people is not None]
     if seen and all(np.abs(points[:, :2]).max() <= 1 for points in seen):
@@ -254,7 +372,7 @@ def _refuse_normalised(folder: Path, frames: Sequence[_Frame]) -> None:
         )
 
 
-def _extent(frames: Sequence[_Frame]) -> tuple[int, int]:
+def _extent(frames: Sequence[PoseFrame]) -> tuple[int, int]:
     corners = [
         frame.people[frame.people[..., 2] > 0][:, :2].max(axis=0) for frame in frames if frame.people is not None
     ]
@@ -264,16 +382,20 @@ def _extent(frames: Sequence[_Frame]) -> tuple[int, int]:
     return max(1, int(np.floor(x)) + 1), max(1, int(np.floor(y)) + 1)
 
 
-def _detections(frame: _Frame, order: tuple[int | None, ...]) -> Detections:
+def _detections(frame: PoseFrame, order: tuple[int | None, ...], *, hands: bool) -> Detections:
     if frame.people is None:
         return no_detections()
+    whole = None
+    if hands:
+        known = np.zeros((len(frame.people), 2, N_HAND_POINTS, 3)) if frame.hands is None else frame.hands
+        whole = WholeBody(*hands_without_depth(known[..., :2].astype(np.float32), known[..., 2].astype(np.float32)))
     confidence = np.clip(frame.people[..., 2], 0, 1).astype(np.float32)
     seen = confidence > 0
     points = np.where(seen[..., None], frame.people[..., :2], np.nan).astype(np.float32)
     boxes: Float32Array = np.concatenate([np.nanmin(points, axis=1), np.nanmax(points, axis=1)], axis=1)
     scores = (confidence.sum(axis=1) / seen.sum(axis=1)).astype(np.float32)
     keypoints, twelve = select_twelve(points, confidence, order)
-    return Detections(boxes, scores, keypoints, twelve)
+    return Detections(boxes, scores, keypoints, twelve, whole)
 
 
 def _tracks(detections: Sequence[Detections], numbers: Int32Array | Any, fps: float) -> list[Int32Array]:

@@ -1,4 +1,4 @@
-"""Whatever a command takes for a clip: a video, a keypoint file, an OpenPose folder. Each gives a KeypointSequence."""
+"""Whatever a command takes for a clip: a video, a keypoint file, poses in JSON. Each gives a KeypointSequence."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from keypoint_extractors.extraction import Progress, observe_video
 from keypoint_extractors.following import Follow, follow
 from keypoint_extractors.observation import PoseEstimator
 from keypoint_extractors.openpose_json import DEFAULT_FPS, FILE_PATTERN, read_openpose_folder
+from keypoint_extractors.pose_json import SUFFIX as JSON_SUFFIX
+from keypoint_extractors.pose_json import read_pose_json
 from keypoint_extractors.registry import Extractor
 from keypoint_extractors.video import VIDEO_SUFFIXES, sha256_of
 from keypoint_extractors.video_limits import VideoLimits
@@ -204,7 +206,7 @@ class SourceReader:
         Parameters
         ----------
         path : Path
-            A video, a keypoint file or an OpenPose folder.
+            A video, a keypoint file, an OpenPose folder or a JSON file of poses.
         who : Follow
             Whom to follow where there are several.
         sha256 : str or None
@@ -227,6 +229,8 @@ class SourceReader:
             return follow(read_openpose_folder(path, fps=self.openpose_fps), who)
         if not path.is_file():
             raise VideoError(f"{path}: no such file")
+        if path.suffix.lower() == JSON_SUFFIX:
+            return follow(read_pose_json(path, fps=self.openpose_fps), who)
         if not path.stat().st_size:
             raise VideoError(f"{path}: the file is empty. Copy or download it again")
         sha256 = sha256 or sha256_of(path)

@@ -17,7 +17,7 @@ from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import BoolArray
 from poseauth.errors import StorageError
 from poseauth.keypoints import KeypointSequence
-from poseauth.surrogates import mirror_images
+from poseauth.surrogates import mirror_images, mirrored_whole_body
 
 if TYPE_CHECKING:
     import av
@@ -197,6 +197,7 @@ def _at_frames(sequence: KeypointSequence, kept: BoolArray) -> KeypointSequence:
         confidence=sequence.confidence[kept],
         timestamps_s=sequence.timestamps_s[kept],
         shot=sequence.shot[kept],
+        whole_body=sequence.whole_body and sequence.whole_body.rows(kept),
     )
 
 
@@ -205,8 +206,14 @@ def _mirrored(sequence: KeypointSequence) -> KeypointSequence:
     confidence = np.repeat(sequence.confidence[:, :, None], 2, axis=2)
     keypoints, exchanged = mirror_images(np.stack([sequence.keypoints, confidence]))
     # Pixels are counted from 0; without a known width x stays negative, and no feature depends on the place.
-    keypoints[..., 0] += max(sequence.provenance.frame_width - 1, 0)
-    return replace(sequence, keypoints=keypoints, confidence=np.ascontiguousarray(exchanged[..., 1]))
+    width = np.float32(max(sequence.provenance.frame_width - 1, 0))
+    keypoints[..., 0] += width
+    whole = sequence.whole_body and mirrored_whole_body(sequence.whole_body)
+    for points in (whole.hands, whole.body) if whole else ():
+        if points is not None:
+            points[..., 0] += width
+    confidence = np.ascontiguousarray(exchanged[..., 1])
+    return replace(sequence, keypoints=keypoints, confidence=confidence, whole_body=whole)
 
 
 def _even(side: float) -> int:

@@ -21,11 +21,13 @@ from poseauth.keypoints import (
     COCO17_ORDER,
     N_KEYPOINTS,
     WHOLE_BODY_SHAPES,
+    WHOLEBODY133_HANDS,
     Coverage,
     ExtractorFingerprint,
     KeypointSequence,
     Provenance,
     WholeBody,
+    hands_without_depth,
     keypoint_sequence,
     select_twelve,
 )
@@ -50,8 +52,8 @@ ARCHIVE_ERRORS = (
 _MAX_META_BYTES = 1 << 20
 _PIECE_BYTES = 4 << 20
 """Of an array that is read at once."""
-COCO17_ARRAYS = ("xy", "conf", "fps")
-COCO17_MIN_CONFIDENCE = 0.5
+COCO_ARRAYS = ("xy", "conf", "fps")
+COCO_MIN_CONFIDENCE = 0.5
 """In the plain form a keypoint below this counts as undetected."""
 _ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 
@@ -73,16 +75,16 @@ def write_keypoints(sequence: KeypointSequence, path: Path) -> None:
 def read_keypoints(path: Path) -> KeypointSequence:
     """Read a keypoint file; every promise of the format is checked, nothing in it is run.
 
-    A file of the plain form `COCO17_ARRAYS` is taken too: `xy` (T, 17, 2) px and `conf` (T, 17) in COCO-17 order and
-    `fps`, without a word on where they come from.
+    A file of the plain form `COCO_ARRAYS` is taken too: `xy` (T, 17, 2) px and `conf` (T, 17) in COCO-17 order, or 133
+    in COCO-WholeBody's, and `fps`, without a word on where they come from.
 
     Raises
     ------
     KeypointFileError
         If the file is damaged, of another layout or of a later format.
     """
-    arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO17_ARRAYS, optional=tuple(WHOLE_BODY_SHAPES))
-    sequence = _from_coco17(path, arrays) if "xy" in arrays else _from_own(path, arrays)
+    arrays = read_npz(path, (*_ARRAYS, "meta"), or_else=COCO_ARRAYS, optional=tuple(WHOLE_BODY_SHAPES))
+    sequence = _from_coco(path, arrays) if "xy" in arrays else _from_own(path, arrays)
     if sequence.duration_s > MAX_SECONDS:
         hours = MAX_SECONDS / 3600
         raise KeypointFileError(f"{path}: its frames span {sequence.duration_s / 3600:.4g} hours; {hours:g} at most")
@@ -120,14 +122,19 @@ def whole_body_from(arrays: Mapping[str, np.ndarray[Any, Any]]) -> WholeBody | N
     return WholeBody(**given) if given else None
 
 
-def _from_coco17(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:
-    xy, conf, fps = (arrays[name] for name in COCO17_ARRAYS)
+def _from_coco(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> KeypointSequence:
+    xy, conf, fps = (arrays[name] for name in COCO_ARRAYS)
     try:
-        if xy.shape != (len(conf), 17, 2) or conf.shape != (len(xy), 17) or not 1 <= float(fps) <= 1000:
-            raise ValueError(f"xy {xy.shape}, conf {conf.shape} and fps {fps} do not make a COCO-17 series")
-        keypoints, confidence = select_twelve(xy, np.where(conf >= COCO17_MIN_CONFIDENCE, conf, 0.0), COCO17_ORDER)
+        shapes = {(len(xy), n_points, 2) for n_points in (17, 133)}
+        if xy.shape not in shapes or conf.shape != xy.shape[:2] or not 1 <= float(fps) <= 1000:
+            raise ValueError(f"xy {xy.shape}, conf {conf.shape} and fps {fps} do not make a COCO series")
+        sure = np.where(conf >= COCO_MIN_CONFIDENCE, conf, 0.0)
+        keypoints, confidence = select_twelve(xy, sure, COCO17_ORDER)
+        whole = None
+        if xy.shape[1] == 133:
+            whole = WholeBody(*hands_without_depth(xy[:, WHOLEBODY133_HANDS], sure[:, WHOLEBODY133_HANDS]))
         times = np.arange(len(xy)) / float(fps)
-        return keypoint_sequence(keypoints, confidence, times, provenance=Provenance(path.name))
+        return keypoint_sequence(keypoints, confidence, times, provenance=Provenance(path.name), whole_body=whole)
     except (ValueError, TypeError) as error:
         raise KeypointFileError(f"{path}: {error}") from error
 
@@ -226,7 +233,8 @@ def read_npz(
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
-                limit = MAX_FRAMES * 8 * math.prod(WHOLE_BODY_SHAPES.get(name, (N_KEYPOINTS, 2)))
+                shapes = {"xy": (133, 2), "conf": (133,), **WHOLE_BODY_SHAPES}
+                limit = MAX_FRAMES * 8 * math.prod(shapes.get(name, (N_KEYPOINTS, 2)))
                 limit = _MAX_META_BYTES if name == "meta" else limit
                 if member.file_size > limit:
                     raise KeypointFileError(

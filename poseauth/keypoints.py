@@ -50,6 +50,8 @@ COCO17_ORDER = (0, None, 6, 8, 10, 5, 7, 9, 2, 1, 4, 3)
 """Row of each keypoint in COCO-17; None: made from the two shoulders."""
 BLAZEPOSE33_ORDER = (0, None, 12, 14, 16, 11, 13, 15, 5, 2, 8, 7)
 """Row of each keypoint in BlazePose-33; None: made from the two shoulders."""
+WHOLEBODY133_HANDS = np.arange(91, 133).reshape(2, 21)
+"""Rows of the left and the right hand in COCO-WholeBody, whose first 17 are COCO-17."""
 OPENPOSE_COCO18_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17)
 """Row of each keypoint in OpenPose's COCO-18, the method's own layout."""
 OPENPOSE_BODY25_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18)
@@ -61,6 +63,8 @@ N_BODY_POINTS = 33
 """BlazePose's points of a body; the eleven of the head first, then arms and hands, then hips and legs."""
 FINGERS = tuple(tuple(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
 """The points of each finger of a hand, the thumb first, from its root to its tip."""
+MIN_POINTS_OF_HAND = 11
+"""A hand of which fewer of the 21 points are seen is out of view, and missing."""
 LEFT, RIGHT = 0, 1
 """The order of the hands. The person's own left."""
 
@@ -115,6 +119,30 @@ def _blank_undetected(points: Float32Array, conf: Float32Array) -> None:
     missing = ~(conf > 0) | ~np.isfinite(points).all(axis=-1)
     points[missing] = np.nan
     conf[missing] = 0.0
+
+
+def hands_without_depth(points: Float32Array, confidence: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Hands as in `WholeBody` from an estimator that knows no depth and has a confidence for each point.
+
+    Parameters
+    ----------
+    points : np.ndarray [shape=(N, 2, 21, 2)]
+        Pixels, left hand first.
+    confidence : np.ndarray [shape=(N, 2, 21)]
+        Of each point; 0 where undetected.
+
+    Returns
+    -------
+    tuple of np.ndarray [shape=(N, 2, 21, 3)] and [shape=(N, 2)], float32
+        Depth is NaN; so is a hand of fewer points than MIN_POINTS_OF_HAND, with confidence 0. A hand's confidence is
+        the mean of its points'.
+    """
+    seen = (confidence > 0) & np.isfinite(points).all(axis=-1)
+    seen &= (seen.sum(axis=-1) >= MIN_POINTS_OF_HAND)[..., None]
+    hands = np.full((*points.shape[:-1], 3), np.nan, np.float32)
+    hands[..., :2] = np.where(seen[..., None], points, np.nan)
+    total = np.where(seen, np.clip(confidence, 0.0, 1.0), 0.0).sum(axis=-1)
+    return hands, (total / np.maximum(seen.sum(axis=-1), 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from poseauth.keypoints import (
     L_EYE,
     L_SHOULDER,
     L_WRIST,
+    LEFT,
+    N_BODY_POINTS,
     NECK,
     NOSE,
     R_EAR,
@@ -22,6 +24,8 @@ from poseauth.keypoints import (
     R_EYE,
     R_SHOULDER,
     R_WRIST,
+    RIGHT,
+    WholeBody,
 )
 
 _STREAMS = (HEAD_KEYPOINTS, (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
@@ -29,6 +33,8 @@ _STREAMS = (HEAD_KEYPOINTS, (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
 _MIRROR_ORDER = (
     NOSE, NECK, L_SHOULDER, L_ELBOW, L_WRIST, R_SHOULDER, R_ELBOW, R_WRIST, L_EYE, R_EYE, L_EAR, R_EAR
 )  # fmt: skip
+_BODY_MIRROR_ORDER = (0, 4, 5, 6, 1, 2, 3, *(k + 1 if k % 2 else k - 1 for k in range(7, N_BODY_POINTS)))
+"""Of BlazePose's points: the inner, middle and outer eyes, then a pair of left and right each."""
 MIN_WINDOWS = len(_STREAMS)
 """Each stream of a surrogate comes from another window."""
 _PERSON_SHARE = 0.6
@@ -150,3 +156,17 @@ def mirror_images(windows: Float32Array) -> Float32Array:
     mirrored = windows[:, :, list(_MIRROR_ORDER)].copy()
     mirrored[..., 0] *= -1
     return mirrored
+
+
+def mirrored_whole_body(whole: WholeBody) -> WholeBody:
+    """Hands and body in a mirror, as `mirror_images`: sides are exchanged, and x is negative."""
+
+    def turned(points: Float32Array | None, order: Sequence[int]) -> Float32Array | None:
+        return None if points is None else points[:, list(order)] * np.array([-1, 1, 1], np.float32)
+
+    return WholeBody(
+        turned(whole.hands, (RIGHT, LEFT)),
+        None if whole.hand_confidence is None else whole.hand_confidence[:, ::-1].copy(),
+        turned(whole.body, _BODY_MIRROR_ORDER),
+        None if whole.visibility is None else whole.visibility[:, list(_BODY_MIRROR_ORDER)],
+    )

@@ -26,7 +26,13 @@ from keypoint_extractors.blazepose.pose_network import Pose, PoseNetwork
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.observation import Detections, PictureGroup, no_detections
 from poseauth.arrays import Float32Array, Float64Array, UInt8Array
-from poseauth.keypoints import BLAZEPOSE33_ORDER, ExtractorFingerprint, WholeBody, select_twelve
+from poseauth.keypoints import (
+    BLAZEPOSE33_ORDER,
+    MIN_POINTS_OF_HAND,
+    ExtractorFingerprint,
+    WholeBody,
+    select_twelve,
+)
 
 VERSION = "1"
 """Of what is done between the networks; another one where its keypoints would be others."""
@@ -46,8 +52,6 @@ _GROUPS_AHEAD = 2
 _MOST_THREADS = 4
 """Of one network: beyond these it gets no faster."""
 
-_MIN_POINTS_OF_HAND = 11
-"""A hand of which fewer of the 21 points lie in the picture is out of view, and missing."""
 _SAME_HAND = 0.5
 """Two hands of one person whose points lie, in the mean, less than so many palm lengths apart are one hand."""
 _STEPS_PER_PIXEL = 16
@@ -235,7 +239,7 @@ class _Seen:
             for side, hand in enumerate(_each_once(pose, both)):
                 if hand is not None:
                     inside = self._inside(hand.points[:, :2])
-                    if inside.sum() >= _MIN_POINTS_OF_HAND:
+                    if inside.sum() >= MIN_POINTS_OF_HAND:
                         hands[row, side] = np.where(inside[:, None], hand.points, np.nan)
                         confidence[row, side] = hand.confidence
         return WholeBody(_rounded(hands), confidence, _rounded(body), visibility)

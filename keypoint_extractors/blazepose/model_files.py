@@ -234,9 +234,7 @@ def _downloaded(place: Path) -> Path:
     by_hand = f"pip download --no-deps --only-binary=:all: {' '.join(_WHEEL_TAGS)} {RELEASE}"
     elsewhere = f"Elsewhere: {by_hand}, and here: poseauth models get --from WHEEL"
     if importlib.util.find_spec("pip") is None:
-        raise ModelsNotFoundError(
-            f"this Python has no pip. Add it: python -m ensurepip. {elsewhere}"
-        )
+        raise ModelsNotFoundError(f"this Python has no pip. Add it: python -m ensurepip. {elsewhere}")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *_WHEEL_TAGS, "--dest",
                str(place), "--no-input", "--disable-pip-version-check", "--quiet", RELEASE]  # fmt: skip
     # Constraints are meant for what is installed, which this is not.

@@ -22,6 +22,7 @@ from poseauth.keypoints import (
     L_EYE,
     L_SHOULDER,
     L_WRIST,
+    MIN_POINTS_OF_HAND,
     N_HAND_POINTS,
     N_KEYPOINTS,
     NECK,
@@ -112,7 +113,7 @@ def speak(
     hands = places[:, N_KEYPOINTS:].reshape(n_frames, 2, N_HAND_POINTS, 3)
     hands[..., 2] -= hands[:, :, :1, 2]
     hand_points_inside = inside[:, N_KEYPOINTS:].reshape(n_frames, 2, N_HAND_POINTS)
-    hand_is_seen = hand_points_inside.sum(axis=2) > N_HAND_POINTS // 2
+    hand_is_seen = hand_points_inside.sum(axis=2) >= MIN_POINTS_OF_HAND
     hands[~(hand_points_inside & hand_is_seen[..., None])] = np.nan
     return keypoint_sequence(
         places[:, :N_KEYPOINTS, :2],

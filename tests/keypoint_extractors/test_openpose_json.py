@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 
+from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.following import follow
 from keypoint_extractors.openpose_json import MAX_FILE_BYTES, MAX_PEOPLE, read_openpose_folder, write_openpose_folder
 from poseauth.errors import KeypointFileError, StorageError
@@ -50,6 +51,51 @@ def test_what_is_written_comes_back(tmp_path):
     np.testing.assert_allclose(back.keypoints, sequence.keypoints, atol=1e-3)
     np.testing.assert_allclose(back.confidence, sequence.confidence, atol=1e-4)
     np.testing.assert_allclose(back.timestamps_s, sequence.timestamps_s)
+
+
+def hand_numbers(x, n_seen=21):
+    """x, y, confidence of a hand whose first points are seen."""
+    points = np.stack([x + np.arange(21), 50.0 + np.arange(21), np.where(np.arange(21) < n_seen, 0.8, 0.0)], axis=1)
+    return np.where(points[:, 2:] > 0, points, 0.0).ravel().tolist()
+
+
+def write_person(folder, number, **lists):
+    person = {"pose_keypoints_2d": numbers_of(18), **lists}
+    return write_frame(folder, number, text=json.dumps({"people": [person]}))
+
+
+def test_hands_are_read_left_first_and_too_few_points_are_none(tmp_path):
+    left, right = {"hand_left_keypoints_2d": hand_numbers(10)}, {"hand_right_keypoints_2d": hand_numbers(90, 10)}
+    write_person(tmp_path, 0, **left, **right)
+    write_person(tmp_path, 1, **right)
+    write_person(tmp_path, 2)
+    seen = read_openpose_folder(tmp_path)
+    assert seen.hands_asked
+    np.testing.assert_allclose(seen.whole_body.hands[0, 0, :, 0], 10 + np.arange(21))
+    assert np.isfinite(seen.whole_body.hands[:, :, 0, 0]).tolist() == [[True, False], [False, False], [False, False]]
+    assert np.isnan(seen.whole_body.hands[..., 2]).all()
+    np.testing.assert_allclose(seen.whole_body.hand_confidence, [[0.8, 0], [0, 0], [0, 0]])
+
+
+def test_without_lists_of_hands_nothing_is_said_of_hands(tmp_path):
+    write_person(tmp_path, 0, hand_left_keypoints_2d=[])
+    seen = read_openpose_folder(tmp_path)
+    assert (seen.whole_body, seen.hands_asked) == (None, False)
+
+
+@pytest.mark.parametrize("hand", [[1, 2, 3], "text", [float(1 << 40)] * 63, [1, 1, 7] * 21, [None] * 63])
+def test_a_hand_that_is_none_is_refused(tmp_path, hand):
+    write_person(tmp_path, 0, hand_left_keypoints_2d=hand)
+    with pytest.raises(KeypointFileError, match=r"clip_0+_keypoints\.json"):
+        read_openpose_folder(tmp_path)
+
+
+def test_hands_that_are_written_come_back(tmp_path):
+    speech = speak(STYLES[2], duration_s=0.5, seed=3)
+    fps = write_openpose_folder(speech, tmp_path / "out")
+    back = follow(read_openpose_folder(tmp_path / "out", fps=fps))
+    np.testing.assert_allclose(back.whole_body.hands[..., :2], speech.whole_body.hands[..., :2], atol=1e-3)
+    np.testing.assert_allclose(back.whole_body.hand_confidence, speech.whole_body.hand_confidence, atol=1e-3)
 
 
 def test_gaps_in_time_survive_writing_and_reading(tmp_path):

@@ -13,7 +13,7 @@ from keypoint_extractors.drawing.speakers import STYLES, speak
 from keypoint_extractors.variants import RUNGS, vary_keypoints, vary_video
 from keypoint_extractors.video import VideoReader
 from poseauth.errors import StorageError, VideoError
-from poseauth.keypoints import L_WRIST, R_WRIST
+from poseauth.keypoints import L_WRIST, LEFT, R_WRIST, RIGHT
 
 RE_ENCODED, SMALLER, OTHER_RATE, MIRRORED = RUNGS
 every_rung = pytest.mark.parametrize("rung", RUNGS, ids=[rung.name for rung in RUNGS])
@@ -181,3 +181,26 @@ def test_two_mirrors_give_the_original_and_what_was_not_seen_stays_unseen():
     twice = vary_keypoints(once, MIRRORED)
     np.testing.assert_allclose(twice.keypoints, sequence.keypoints, atol=1e-3)
     np.testing.assert_array_equal(twice.confidence, sequence.confidence)
+
+
+def test_hands_and_body_change_sides_in_the_mirror_and_stay_with_their_frames():
+    sequence = speech()
+    rng = np.random.default_rng(0)
+    body = rng.normal(100, 20, (len(sequence), 33, 3)).astype(np.float32)
+    visibility = rng.uniform(0, 1, (len(sequence), 33)).astype(np.float32)
+    sequence = replace(sequence, whole_body=replace(sequence.whole_body, body=body, visibility=visibility))
+    once = vary_keypoints(sequence, MIRRORED)
+    width = sequence.provenance.frame_width
+    mine, turned = sequence.whole_body, once.whole_body
+    np.testing.assert_allclose(turned.hands[:, LEFT, :, 0], width - 1 - mine.hands[:, RIGHT, :, 0], atol=1e-3)
+    np.testing.assert_array_equal(turned.hands[:, LEFT, :, 1:], mine.hands[:, RIGHT, :, 1:])
+    for left, right in ((2, 5), (7, 8), (11, 12), (15, 16), (31, 32)):
+        np.testing.assert_allclose(turned.body[:, left, 0], width - 1 - body[:, right, 0], atol=1e-3)
+        np.testing.assert_array_equal(turned.visibility[:, right], visibility[:, left])
+    np.testing.assert_array_equal(turned.visibility[:, 0], visibility[:, 0])
+    twice = vary_keypoints(once, MIRRORED).whole_body
+    for name, array in mine.given().items():
+        np.testing.assert_allclose(getattr(twice, name), array, atol=1e-3)
+    thinned = vary_keypoints(sequence, OTHER_RATE)
+    rows = np.flatnonzero(np.isin(sequence.timestamps_s, thinned.timestamps_s))
+    np.testing.assert_array_equal(thinned.whole_body.hands, mine.hands[rows])

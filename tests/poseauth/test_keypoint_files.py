@@ -7,10 +7,12 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from poseauth import keypoint_files, long_arrays
 from poseauth.errors import KeypointFileError, StorageError
 from poseauth.keypoint_files import (
     provenance_as_dict,
@@ -19,7 +21,14 @@ from poseauth.keypoint_files import (
     write_keypoints,
     write_method_csv,
 )
-from poseauth.keypoints import R_WRIST, Coverage, ExtractorFingerprint, Provenance
+from poseauth.keypoints import (
+    R_WRIST,
+    WHOLE_BODY_SHAPES,
+    Coverage,
+    ExtractorFingerprint,
+    Provenance,
+    WholeBody,
+)
 
 ARRAYS = ("keypoints", "confidence", "timestamps_s", "shot")
 FULL = {
@@ -83,6 +92,80 @@ def replace_member(path, name, content):
 
 def test_a_sequence_comes_back_as_it_was_written(sequence, stored):
     assert_same(read_keypoints(stored), sequence)
+
+
+@pytest.fixture
+def with_hands(sequence):
+    """The sequence with hands and a body; the left hand is missing in some frames, and one of its points in others."""
+    rng = np.random.default_rng(1)
+    hands = rng.normal(300, 50, (40, 2, 21, 3)).astype(np.float32)
+    confidence = rng.uniform(0.5, 1, (40, 2)).astype(np.float32)
+    hands[5:9, 0], confidence[5:9, 0] = np.nan, 0.0
+    hands[20:, 0, 8] = np.nan
+    body = rng.normal(300, 50, (40, 33, 3)).astype(np.float32)
+    return replace(sequence, whole_body=WholeBody(hands, confidence, body, rng.uniform(0, 1, (40, 33)).astype("f4")))
+
+
+@pytest.mark.parametrize("names", [("hands", "hand_confidence"), ("body", "visibility"), tuple(WHOLE_BODY_SHAPES)])
+def test_hands_and_body_come_back_as_they_were_written_each_alone_or_both(with_hands, tmp_path, names):
+    some = WholeBody(**{name: getattr(with_hands.whole_body, name) for name in names})
+    write_keypoints(replace(with_hands, whole_body=some), tmp_path / "clip.npz")
+    read = read_keypoints(tmp_path / "clip.npz")
+    assert_same(read, with_hands)
+    assert read.whole_body.given().keys() == some.given().keys()
+    for name, array in some.given().items():
+        np.testing.assert_array_equal(getattr(read.whole_body, name), array)
+
+
+def test_a_file_of_the_first_format_reads_as_ever(sequence, stored):
+    rewrite_meta(stored, format_version=1)
+    read = read_keypoints(stored)
+    assert_same(read, sequence)
+    assert read.whole_body is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hands": np.zeros((40, 2, 20, 3), np.float32)},
+        {"hands": np.zeros((39, 2, 21, 3), np.float32)},
+        {"hand_confidence": np.full((40, 2), 1.5, np.float32)},
+        {"hand_confidence": None},
+        {"hands": np.full((40, 2, 21, 3), np.inf, np.float32)},
+        {"hands": np.array("text")},
+        {"visibility": np.full((40, 33), np.nan, np.float32)},
+        {"body": None},
+    ],
+    ids=["points", "frames", "confidence", "alone", "infinite", "text", "visibility", "bodiless"],
+)
+def test_hands_and_bodies_that_do_not_fit_are_refused(with_hands, tmp_path, changes):
+    path = tmp_path / "clip.npz"
+    write_keypoints(with_hands, path)
+    rewrite(path, **changes)
+    with pytest.raises(KeypointFileError, match=r"clip\.npz"):
+        read_keypoints(path)
+
+
+def test_long_arrays_are_read_piece_by_piece(with_hands, tmp_path, monkeypatch):
+    write_keypoints(with_hands, tmp_path / "clip.npz")
+    monkeypatch.setattr(keypoint_files, "_PIECE_BYTES", 7 * 2 * 21 * 3 * 4)
+    monkeypatch.setattr(long_arrays, "IN_MEMORY_BYTES", 1000)
+    read = read_keypoints(tmp_path / "clip.npz")
+    np.testing.assert_array_equal(read.whole_body.hands, with_hands.whole_body.hands)
+    assert not read.whole_body.hands.flags.writeable
+
+
+def test_a_plain_file_of_133_points_has_hands(tmp_path):
+    rng = np.random.default_rng(2)
+    xy, conf = rng.uniform(100, 400, (20, 133, 2)), np.ones((20, 133))
+    conf[:, 91:103] = 0.2  # of the left hand nine points are left
+    np.savez(tmp_path / "plain.npz", xy=xy, conf=conf, fps=30.0)
+    read = read_keypoints(tmp_path / "plain.npz")
+    assert np.isnan(read.whole_body.hands[:, 0]).all()
+    np.testing.assert_allclose(read.whole_body.hands[:, 1, :, :2], xy[:, 112:133], rtol=1e-6)
+    assert np.isnan(read.whole_body.hands[..., 2]).all()
+    assert (read.whole_body.hand_confidence == [0, 1]).all()
+    np.testing.assert_allclose(read.keypoints[:, R_WRIST], xy[:, 10], rtol=1e-6)
 
 
 def test_a_sequence_without_frames_comes_back_too(make_sequence, tmp_path):
@@ -419,5 +502,5 @@ def test_in_a_plain_file_weak_keypoints_are_undetected(coco17):
     [{"fps": np.float32(0)}, {"fps": np.float32("nan")}, {"conf": np.ones((39, 17))}, {"xy": np.ones((40, 12, 2))}],
 )
 def test_a_plain_file_that_does_not_fit_together_is_refused(coco17, changes):
-    with pytest.raises(KeypointFileError, match=r"plain\.npz: .*COCO-17"):
+    with pytest.raises(KeypointFileError, match=r"plain\.npz: .*COCO series"):
         read_keypoints(coco17(**changes)[0])

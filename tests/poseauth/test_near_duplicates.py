@@ -157,6 +157,7 @@ def test_places_far_out_of_any_picture_do_not_hide_a_copy(speeches):
         confidence=np.ones((n, 12), np.float32),
         timestamps_s=np.arange(n) / 30,
         shot=(np.arange(n) >= n // 2).astype(np.int32),
+        whole_body=None,
     )
     assert find_near_duplicate([clip], [speeches[0]]) == NearDuplicate(0, 0, pytest.approx(1, abs=1e-4))
 
