@@ -25,12 +25,12 @@ from typing import IO, Any
 import numpy as np
 
 from keypoint_extractors.decoder_words import closing_words, opening_words, reason_given
-from keypoint_extractors.video import Frame, VideoInfo, VideoReader
+from keypoint_extractors.video import Frame, VideoInfo, VideoReader, rgb_of
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.errors import VideoError
 from poseauth.keypoints import Coverage
 
-_INFO, _PICTURE, _END, _ERROR = b"I", b"P", b"E", b"X"
+_INFO, _PICTURE, _YUV_PICTURE, _END, _ERROR = b"I", b"P", b"Y", b"E", b"X"
 _HEADER = struct.Struct("<cdI")
 """What comes, the picture's seconds, and how many bytes follow."""
 _MAX_WORDS = 1 << 20
@@ -132,13 +132,14 @@ class IsolatedVideo:
     def _next(self) -> Frame | None:
         """The next picture; None at the end, when the coverage is known."""
         width, height = self.picture_size
-        kind, time_s, n_bytes = self._expect(_PICTURE, _END)
+        kind, time_s, n_bytes = self._expect(_PICTURE, _YUV_PICTURE, _END)
         if kind == _END:
             content = self._words(n_bytes)
             with self._as_video_error():
                 self._coverage = closing_words(content, self.info, self._n_pictures, self._limits)
             return None
-        if n_bytes != width * height * 3:
+        shape = (height, width, 3) if kind == _PICTURE else (height * 3 // 2, width)
+        if n_bytes != math.prod(shape) or (kind == _YUV_PICTURE and (width % 2 or height % 2)):
             raise VideoError(f"{self.path}: a picture has {n_bytes} bytes, {width} x {height} have other")
         if not (0 <= time_s <= self._limits.hours * 3600 and time_s > self._last_s):
             raise VideoError(f"{self.path}: the decoder gave a picture of {time_s:g} s after one of {self._last_s:g} s")
@@ -146,11 +147,11 @@ class IsolatedVideo:
             raise VideoError(f"{self.path}: the decoder gave more than {self._limits.frames:.0f} pictures")
         self._last_s = time_s
         try:
-            picture = np.empty((height, width, 3), np.uint8)
+            picture = np.empty(shape, np.uint8)
         except MemoryError as error:
             raise VideoError(f"{self.path}: no memory for a picture of {width} x {height}") from error
         self._fill(picture.data.cast("B"))
-        return Frame(picture, time_s)
+        return Frame(rgb_of(picture), time_s)
 
     def close(self) -> None:
         """End the decoder, whatever it does."""
@@ -310,10 +311,11 @@ def serve(path: str, picture_side: int | None, limits: dict[str, float]) -> None
         _confine(held_to)
         reader = VideoReader(Path(path), picture_side=picture_side, limits=held_to)
         _tell(out, _INFO, {"info": asdict(reader.info), "picture_size": reader.picture_size})
-        for frame in reader:
-            picture = np.ascontiguousarray(frame.rgb).data.cast("B")
-            _write(out, _HEADER.pack(_PICTURE, frame.time_s, len(picture)))
-            _write(out, picture)
+        for picture, time_s in reader.stored():
+            content = np.ascontiguousarray(picture).data.cast("B")
+            kind = _PICTURE if picture.ndim == 3 else _YUV_PICTURE
+            _write(out, _HEADER.pack(kind, time_s, len(content)))
+            _write(out, content)
         _tell(out, _END, asdict(reader.coverage))
     except VideoError as error:
         _tell(out, _ERROR, {"error": str(error)})

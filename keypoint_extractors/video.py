@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keypoint_extractors.digest import file_sha256
+from keypoint_extractors.high_dynamic_range import to_standard_range, transfer_of
 from keypoint_extractors.video_limits import VideoLimits
 from poseauth.arrays import UInt8Array
 from poseauth.errors import VideoError
@@ -39,6 +40,8 @@ _MISSING_S, _MISSING_SHARE = 1.0, 0.02
 _STOPPED_AT_A_LIMIT, _READING_STOPPED = "stopped at a limit", "reading stopped"
 _MOST_ASPECT = 4.0
 """Pixels farther from a square are no format of video: 16:11 and 4:3 are the usual ones."""
+_FULL_RANGE = 2
+"""Brightness from 0 to 255 and not from 16 to 235, in FFmpeg's numbers."""
 _MAX_STREAMS = 32
 """Streams of a file that are held to the limit of a picture's size while the file is opened."""
 
@@ -57,6 +60,22 @@ class Frame:
 
     rgb: UInt8Array
     time_s: float
+
+
+def rgb_of(picture: UInt8Array) -> UInt8Array:
+    """The colours of a picture: red, green and blue [shape=(H, W, 3)], uint8.
+
+    Parameters
+    ----------
+    picture : np.ndarray, uint8
+        Either that, or [shape=(3 / 2 H, W)], with even sides: brightness, and at half the size the two differences of
+        colour under one another (YUV 4:2:0, ITU-R BT.601, as swscale converts by default).
+    """
+    if picture.ndim == 3:
+        return picture
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,7 @@ def may_go_on(coverage: Coverage) -> bool:
 class VideoReader:
     """The frames of a video that a stream of 30 frames a second needs, in order of time.
 
-    Iterate once. Whether the file held what it promised is known afterwards from `coverage`.
+    Iterate once, or once over `stored`. Whether the file held what it promised is known afterwards from `coverage`.
 
     Parameters
     ----------
@@ -167,11 +186,17 @@ class VideoReader:
 
         Needed is a frame that is the nearest to some thirtieth of a second: all of them up to 30 fps.
         """
+        for picture, time_s in self.stored():
+            yield Frame(rgb_of(picture), time_s)
+
+    def stored(self) -> Iterator[tuple[UInt8Array, float]]:
+        """As `__iter__`, each picture as `rgb_of` takes it, which is half as much to hand on where it can be."""
         from av.video.reformatter import VideoReformatter
 
         self._converter: Any = VideoReformatter()
         before, waiting = -math.inf, None
         with _opened(self.path, self._limits) as (container, stream):
+            self._codec = stream.codec_context
             for time_s, picture in self._in_order(container, stream):
                 if waiting is not None:
                     yield from self._needed(before, *waiting, after=time_s)
@@ -209,23 +234,30 @@ class VideoReader:
                 self._n_back += 1
                 self._broke_off = f"{self._n_back} pictures were left out: their time stamps go back"
 
-    def _needed(self, before: float, time_s: float, picture: Any, *, after: float) -> Iterator[Frame]:
+    def _needed(
+        self, before: float, time_s: float, picture: Any, *, after: float
+    ) -> Iterator[tuple[UInt8Array, float]]:
         """The frame, if some tick lies nearer to it than to the frames before and after it."""
         low = (before + time_s) / 2 * FPS
         high = min((time_s + after) / 2 * FPS, time_s * FPS + 0.5)
         if low == -math.inf or math.ceil(low) < high:
             self._n_kept += 1
-            yield Frame(self._upright_rgb(picture), time_s)
+            yield self._upright(picture), time_s
 
-    def _upright_rgb(self, picture: Any) -> UInt8Array:
-        """The picture's colours, scaled in the same step, turned upright."""
+    def _upright(self, picture: Any) -> UInt8Array:
+        """The picture scaled and turned upright, as `rgb_of` takes it."""
         width, height = self.picture_size if self.info.rotation % 180 == 0 else self.picture_size[::-1]
         interpolation = "AREA" if self._reduction > 1 else None
         # One converter for all pictures: a picture's own would be set up anew for each.
-        rgb = self._converter.reformat(picture, width, height, "rgb24", interpolation=interpolation).to_ndarray()
+        if (transfer := transfer_of(picture, self._codec)) is not None:
+            stored = to_standard_range(self._converter, picture, width, height, transfer, interpolation)
+        else:
+            plain = picture.format.name == "yuv420p" and picture.color_range != _FULL_RANGE
+            form = "yuv420p" if plain and not (self.info.rotation or width % 2 or height % 2) else "rgb24"
+            stored = self._converter.reformat(picture, width, height, form, interpolation=interpolation).to_ndarray()
         if self.info.rotation:
-            rgb = np.ascontiguousarray(np.rot90(rgb, self.info.rotation // 90))
-        return np.asarray(rgb, dtype=np.uint8)
+            stored = np.ascontiguousarray(np.rot90(stored, self.info.rotation // 90))
+        return np.asarray(stored, dtype=np.uint8)
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         """Decoded pictures until the end; damage in the middle is skipped, and remembered."""
