@@ -2,7 +2,7 @@
 
 Every round reads a minute of video anew (its decoder's process included) and verifies it; what the process holds is
 written down after each: resident memory, open files, threads. With --stand-in a body that is always there takes the
-place of MediaPipe, so that three hours take minutes. Flat means that the median of the last third of the rounds is no
+place of BlazePose, so that three hours take minutes. Flat means that the median of the last third of the rounds is no
 more than 2 % above that of the second.
 
     python benchmarks/endurance.py [--hours 3] [--stand-in] [--json out.json]
@@ -47,10 +47,14 @@ def held() -> dict[str, float]:
 
 def reader_of(*, stand_in: bool) -> SourceReader:
     if not stand_in:
-        return SourceReader(lambda: choose_extractor("mediapipe"))
-    body = (speak(STYLES[0], duration_s=CLIP_S, seed=5).keypoints / 4).astype(np.float32)
+        return SourceReader(lambda: choose_extractor("blazepose"))
+    speech = speak(STYLES[0], duration_s=CLIP_S, seed=5)
+    assert speech.whole_body is not None
+    assert speech.whole_body.hands is not None
+    body, hands = (array / np.float32(4) for array in (speech.keypoints, speech.whole_body.hands))
+    standing = Standing(body, hands)
     return SourceReader(
-        lambda: Extractor("stand-in", Standing(body).fingerprint, Standing.picture_side, lambda: Standing(body))
+        lambda: Extractor("stand-in", standing.fingerprint, Standing.picture_side, True, lambda: Standing(body, hands))
     )
 
 

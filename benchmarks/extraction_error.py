@@ -3,7 +3,8 @@
 Each invented speaker gives a short speech, drawn as a video and extracted again. The estimator's own constant offset
 of each keypoint (its median error, in pixels) is removed; what is left is given in per cent of the shoulder width.
 
-    python benchmarks/extraction_error.py [--extractor mediapipe|yolo] [--weights FILE] [--seconds 10] [--json out.json]
+    python benchmarks/extraction_error.py [--extractor blazepose|mediapipe|yolo] [--weights FILE] [--seconds 10]
+                                          [--json out.json]
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def errors(found: KeypointSequence, truth: KeypointSequence) -> np.ndarray:
 
 
 @click.command(help=__doc__)
-@click.option("--extractor", default="mediapipe")
+@click.option("--extractor", default="blazepose")
 @click.option("--weights")
 @click.option("--seconds", default=10.0)
 @click.option("--json", "out", type=click.Path(path_type=Path))

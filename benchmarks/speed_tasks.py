@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,28 +77,66 @@ def plain_mediapipe(video: str) -> dict[str, Any]:
     return {"frames": n_frames, "seconds": time.perf_counter() - started}
 
 
+def plain_holistic(video: str, smooth: bool = True, keep: str | None = None) -> dict[str, Any]:
+    """The loop of MediaPipe's own documentation over OpenCV: body, face and hands."""
+    import cv2
+    import mediapipe
+
+    body, hands = [], []
+    with mediapipe.solutions.holistic.Holistic(smooth_landmarks=smooth) as holistic:
+        holistic.process(np.zeros((720, 1280, 3), np.uint8))
+        started = time.perf_counter()
+        capture = cv2.VideoCapture(video)
+        while True:
+            more, picture = capture.read()
+            if not more:
+                break
+            found = holistic.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            size = picture.shape[1], picture.shape[0], picture.shape[1]
+            body.append(_in_pixels(found.pose_landmarks, 33, size))
+            both = (found.left_hand_landmarks, found.right_hand_landmarks)
+            hands.append([_in_pixels(hand, 21, size) for hand in both])
+        seconds = time.perf_counter() - started
+    if keep:
+        np.savez(keep, body=np.array(body), hands=np.array(hands))
+    return {"frames": len(body), "seconds": seconds}
+
+
+def _in_pixels(landmarks: Any, n_points: int, size: tuple[int, int, int]) -> np.ndarray[Any, Any]:
+    if landmarks is None:
+        return np.full((n_points, 3), np.nan)
+    return np.array([(point.x, point.y, point.z) for point in landmarks.landmark]) * size
+
+
 def extract(
     videos: list[str],
     extractor: str,
     weights: str | None = None,
     device: str = "auto",
+    hands: bool = False,
     workers: int | None = None,
     keep: str | None = None,
+    keep_whole_body: str | None = None,
 ) -> dict[str, Any]:
     """Extraction by poseauth; the network is loaded before the clock starts."""
-    from keypoint_extractors.blazepose import BlazePose
     from keypoint_extractors.extraction import observe_video
+    from keypoint_extractors.following import follow
     from keypoint_extractors.registry import ExtractorOptions, choose_extractor
 
-    if extractor == "mediapipe":
-        estimator: Any = BlazePose(n_workers=workers)
-    else:
-        estimator = choose_extractor(extractor, ExtractorOptions(weights=weights, device=device)).open_estimator()
-        list(estimator.detect([[np.zeros((360, 640, 3), np.uint8)]]))
+    options = ExtractorOptions(weights=weights, device=device, n_threads=workers, hands=hands)
+    estimator = choose_extractor(extractor, options).open_estimator()
+    if extractor == "yolo":
+        from keypoint_extractors.observation import PictureGroup
+
+        list(estimator.detect([PictureGroup([np.zeros((360, 640, 3), np.uint8)], [0.0], True)]))
     started = time.perf_counter()
     seen = [observe_video(Path(video), estimator, source_sha256="0" * 64) for video in videos]
     seconds = time.perf_counter() - started
     estimator.close()
+    if keep_whole_body:
+        whole = follow(seen[0]).whole_body
+        assert whole is not None
+        np.savez(keep_whole_body, body=whole.body, visibility=whole.visibility, hands=whole.hands)
     if keep:
         n_frames = [len(one.timestamps_s) for one in seen]
         first = np.cumsum([0, *n_frames[:-1]])
@@ -167,28 +205,39 @@ def train(recipe: str, device: str = "cpu", speech_s: float = 60.0, epochs: int 
 
 
 class Standing:
-    """A body that is always there and costs nothing: what is left is everything but the network."""
+    """A body with hands that is always there and costs nothing: what is left is everything but the networks."""
 
-    sees_many = False
+    sees_many = True
+    sees_hands = True
     group_frames = 64
     picture_side = 160
 
-    def __init__(self, body: np.ndarray[Any, Any]) -> None:
-        from keypoint_extractors.blazepose import blazepose_fingerprint
+    def __init__(self, body: np.ndarray[Any, Any], hands: np.ndarray[Any, Any]) -> None:
+        from poseauth.keypoints import ExtractorFingerprint
 
-        self.fingerprint = blazepose_fingerprint()
-        self._body, self._frame = body, 0
+        self.fingerprint = ExtractorFingerprint("standing", "1", "")
+        self._body, self._hands, self._frame = body, hands, 0
 
-    def detect(self, groups: Iterable[Sequence[np.ndarray[Any, Any]]]) -> Iterator[list[Any]]:
-        """The same body in picture after picture."""
+    def detect(self, groups: Iterable[Any]) -> Iterator[list[Any]]:
+        """The same movement in picture after picture."""
         from keypoint_extractors.observation import Detections
+        from poseauth.keypoints import WholeBody
 
+        sure = np.ones((1, 12), np.float32)
         for group in groups:
             found = []
-            for _ in group:
-                points = self._body[self._frame % len(self._body)][None]
+            for _ in group.pictures:
+                frame = self._frame % len(self._body)
+                points = self._body[frame][None]
                 box = np.concatenate([points[0].min(axis=0), points[0].max(axis=0)])[None]
-                found.append(Detections(box, np.ones(1, np.float32), points, np.ones((1, 12), np.float32)))
+                whole = WholeBody(
+                    self._hands[frame][None],
+                    np.ones((1, 2), np.float32),
+                    np.ones((1, 33, 3), np.float32),
+                    np.ones((1, 33), np.float32),
+                )
+                number = np.zeros(1, np.int32)
+                found.append(Detections(box, np.ones(1, np.float32), points, sure, whole, number))
                 self._frame += 1
             yield found
 
@@ -208,9 +257,12 @@ def memory(video: str, profile_home: str) -> dict[str, Any]:
     stored = ProfileStore(Path(profile_home)).stored("speaker")
     person = load_person(stored.profile, stored.files)
     # Longer than a loop is looked for.
-    body = speak(STYLES[0], duration_s=90.0, seed=5).keypoints / 8
+    speech = speak(STYLES[0], duration_s=90.0, seed=5)
+    assert speech.whole_body is not None
+    assert speech.whole_body.hands is not None
+    body, hands = (array / np.float32(8) for array in (speech.keypoints, speech.whole_body.hands))
     started = time.perf_counter()
-    clip = follow(observe_video(Path(video), Standing(body.astype(np.float32)), source_sha256="0" * 64))
+    clip = follow(observe_video(Path(video), Standing(body, hands), source_sha256="0" * 64))
     seconds = time.perf_counter() - started
     result = hold_against(clip, person, any_extractor=True)
     assert result.decision is not None
@@ -231,7 +283,7 @@ def _peak_mb() -> float:
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
-    task.__name__: task for task in (plain_yolo, plain_mediapipe, extract, decode, train, memory)
+    task.__name__: task for task in (plain_yolo, plain_mediapipe, plain_holistic, extract, decode, train, memory)
 }
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from keypoint_extractors.drawing.rendering import LOOKS, render_video
 from keypoint_extractors.registry import choose_extractor
@@ -30,7 +31,7 @@ from person_profiles.scorers import BaselineScorer, ProfileScorer, Scorer
 from person_profiles.trials import Enrolment, Trial, TrialScore, run_trials, with_known_people
 from poseauth.baselines import BASELINES
 from poseauth.keypoint_files import read_keypoints
-from poseauth.keypoints import KeypointSequence
+from poseauth.keypoints import KeypointSequence, WholeBody
 from poseauth.metrics import Estimate
 from poseauth.models import choose_device
 from poseauth.recipes import RECIPES
@@ -39,6 +40,9 @@ PROTOCOLS = Path(__file__).resolve().parents[1] / "../shared/data/protocols"
 MATCHED = "same-pair"
 RECORDED_WIDTH, DRAWN_SIZE = 1920, (1280, 720)
 """Pixels; the recordings were 1920 x 1080."""
+WHOLE = "balance_whole"
+"""The folder of hands and bodies beside that of the twelve keypoints."""
+MISSING = -32768
 QUICK_EVERY = 3
 """With --quick, one recording of so many of each person and session."""
 
@@ -58,7 +62,7 @@ class Recordings:
     def __call__(self, path: Path) -> KeypointSequence:
         """The keypoints of a recording."""
         if path not in self._read:
-            sequence = read_keypoints(path)
+            sequence = with_whole_body(read_keypoints(path), path.parents[1] / WHOLE / path.name)
             self._read[path] = self._seen_again(sequence) if self._reader else sequence
         return self._read[path]
 
@@ -75,7 +79,19 @@ class Recordings:
 
 
 def _drawn_reader() -> SourceReader:
-    return SourceReader(lambda: choose_extractor("mediapipe"), None, 30.0)
+    return SourceReader(lambda: choose_extractor("blazepose"), None, 30.0)
+
+
+def with_whole_body(sequence: KeypointSequence, path: Path) -> KeypointSequence:
+    """The sequence with the hands and the body that the same tracker gave, in eighths of a pixel; alone where not."""
+    if not path.is_file():
+        return sequence
+    with np.load(path, allow_pickle=False) as kept:
+        points = {name: kept[name].astype(np.float32) / 8 for name in ("body", "hands")}
+        points["hands"][kept["hands"] == MISSING] = np.nan
+        visibility = kept["visibility"].astype(np.float32) / 255
+    seen = np.isfinite(points["hands"]).all(axis=(2, 3)).astype(np.float32)
+    return replace(sequence, whole_body=WholeBody(points["hands"], seen, points["body"], visibility))
 
 
 def read_protocol(folder: Path, recordings: Recordings, *, quick: bool) -> tuple[list[Enrolment], list[Trial]]:

@@ -47,7 +47,7 @@ MAX_SHARE = 0.5
 """Of a window's frames that may be still, or shown before."""
 
 _STEADY_FRAMES = 32
-"""The length of MediaPipe's groups of frames (`keypoint_extractors.blazepose`): what each adds of its own is gone."""
+"""The length of MediaPipe's groups of frames (`keypoint_extractors.mediapipe_pose`): what each adds is gone."""
 _CALM_FRAMES = 4
 _MOVEMENT_FLOOR = 0.02
 """Torso sizes: a keypoint that moves by less counts for little, as in `poseauth.near_duplicates`."""

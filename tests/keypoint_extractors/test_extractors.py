@@ -25,7 +25,7 @@ NEAR = {"blazepose": 0.1, "mediapipe": 0.1, "yolo": 0.5, "openpose": 1e-3}
 
 @pytest.fixture(scope="module")
 def truth():
-    return speak(STYLES[4], duration_s=3.0, seed=11, cuts_s=[1.5])
+    return speak(STYLES[1], duration_s=3.0, seed=11, cuts_s=[1.5])
 
 
 @pytest.fixture(scope="module")

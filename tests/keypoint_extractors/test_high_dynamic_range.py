@@ -58,7 +58,7 @@ def bars(rgb):
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_greys_are_as_bright_as_in_standard_range(tmp_path, transfer):
-    """Untouched, the bar of 160 comes out at 118 in PQ."""
+    """Untouched, the bar of 160 would come out at 119 in PQ and at 141 in HLG."""
     reader = VideoReader(hdr_clip(tmp_path / "hdr.mp4", transfer))
     first = next(iter(reader)).rgb
     assert bars(first)[:4] == pytest.approx(GREYS[:4], abs=4)
