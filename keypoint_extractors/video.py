@@ -42,8 +42,6 @@ _MOST_ASPECT = 4.0
 """Pixels farther from a square are no format of video: 16:11 and 4:3 are the usual ones."""
 _FULL_RANGE = 2
 """Brightness from 0 to 255 and not from 16 to 235, in FFmpeg's numbers."""
-_MAX_STREAMS = 32
-"""Streams of a file that are held to the limit of a picture's size while the file is opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,13 +294,10 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[Any, Any]]:
 
     # PyAV's logging stays off, as it is: with any level set, FFmpeg's threads wait for the interpreter to report an
     # error, while the interpreter, closing the file, waits for them.
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    most_pixels: Any = {"max_pixels": str(round(limits.megapixels * 1e6))}  # FFmpeg then makes no room for larger ones
+    most_pixels = {"max_pixels": str(round(limits.megapixels * 1e6))}  # FFmpeg then makes no room for larger ones
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", **most_pixels}
     try:
-        try:
-            container = av.open(str(path.resolve()), options=options, stream_options=[most_pixels] * _MAX_STREAMS)
-        except ValueError:  # a format that shows its streams later; they are held to the limit when they are decoded
-            container = av.open(str(path.resolve()), options=options)
+        container = av.open(str(path.resolve()), options=options)
     except (av.FFmpegError, OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.ENOMEM:
             raise MemoryError from error
