@@ -26,8 +26,9 @@ from poseauth.keypoints import BLAZEPOSE33_ORDER, N_KEYPOINTS, ExtractorFingerpr
 
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
 _NOT_INSTALLED = (
-    "Only profiles made with it need it. Learn the person anew from their videos: poseauth enroll --person NAME videos/ "
-    "--impostor others/ --overwrite. Or, on Python 3.11 or 3.12: pip install 'poseauth[mediapipe]'"
+    "Only profiles made with it need it. Learn the person anew from their videos: "
+    "poseauth enroll --person NAME videos/ --impostor others/ --overwrite. "
+    "Or, on Python 3.11 or 3.12: pip install 'poseauth[mediapipe]'"
 )
 _MIN_VISIBILITY = 0.5
 """BlazePose places every landmark, seen or not; below an even chance of being visible it counts as undetected."""
