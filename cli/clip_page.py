@@ -402,7 +402,11 @@ def _seen_rows(result: Verification, quality: Quality | None) -> list[tuple[str,
     source, seconds = result.provenance, result.decision.seconds_analysed if result.decision else 0.0
     length = f" of {quality.duration_s:.1f} s" if quality else ""
     rows = [("Usable video", f"{seconds:.1f} s{length}")]
-    for n, why in ((result.n_windows_still, "nobody moves"), (result.n_windows_repeated, "the clip repeats itself")):
+    for n, why in (
+        (result.n_windows_still, "nobody moves"),
+        (result.n_windows_repeated, "the clip repeats itself"),
+        (result.n_windows_small, "the person is too small"),
+    ):
         if n:
             rows.append(("Left out", f"{n} windows in which {why}"))
     if quality:

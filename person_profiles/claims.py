@@ -54,17 +54,16 @@ def hold_against(
             own=own,
         )
     except (InputError, ExtractorMismatchError) as error:
-        still, repeated = (
-            (error.n_windows_still, error.n_windows_repeated) if isinstance(error, NoEvidenceError) else (0, 0)
-        )
+        no_evidence = error if isinstance(error, NoEvidenceError) else NoEvidenceError("")
         return not_analysed(
             source.source_name,
             name,
             reason(error, source.source_name),
             problem=type(error),
             provenance=source,
-            n_windows_still=still,
-            n_windows_repeated=repeated,
+            n_windows_still=no_evidence.n_windows_still,
+            n_windows_repeated=no_evidence.n_windows_repeated,
+            n_windows_small=no_evidence.n_windows_small,
         )
     if not unknown or result.decision is None:
         return result

@@ -307,7 +307,10 @@ def _check_enough(name: str, own: Sequence[Clip], evidence: Sequence[Evidence], 
 
 def _left_out(evidence: Sequence[Evidence]) -> str:
     """How many windows are no evidence, as part of a sentence; "" where all are."""
-    n_still, n_repeated = sum(one.n_still for one in evidence), sum(one.n_repeated for one in evidence)
-    if not n_still + n_repeated:
-        return ""
-    return f" ({n_still} windows in which nobody moves and {n_repeated} that were shown before do not count)"
+    counts = (
+        (sum(one.n_still for one in evidence), "in which nobody moves"),
+        (sum(one.n_repeated for one in evidence), "that were shown before"),
+        (sum(one.n_small for one in evidence), "in which they are too small"),
+    )
+    parts = [f"{counted(n, 'window')} {why}" for n, why in counts if n]
+    return f" ({' and '.join(parts)} do not count)" if parts else ""

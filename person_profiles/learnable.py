@@ -32,7 +32,7 @@ class Learnable:
 
 
 def learnable_windows(sequence: KeypointSequence, cut: WindowOptions) -> Learnable:
-    """Cut a video and leave out windows in which nobody moves, and those that show what it has shown before.
+    """Cut a video and leave out windows in which nobody moves or is too small, and what it has shown before.
 
     Nothing is left of a video that is a loop throughout: where what does not come again fills no more than one round,
     and the window that the round ends in, the video holds one piece of movement and no more.

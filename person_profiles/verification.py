@@ -148,9 +148,12 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     windows = some_of(windows, evidence.counts)
     if not len(windows):
         raise NoEvidenceError(
-            f"{sequence.provenance.source_name}: {' '.join(evidence.told)} Try a clip in which {profile.name} moves",
+            f"{sequence.provenance.source_name}: {' '.join(_full_stop(text) for text in evidence.told)} Try a clip in "
+            f"which {profile.name} "
+            f"{'moves' if evidence.n_still + evidence.n_repeated else 'is closer to the camera'}",
             n_windows_still=evidence.n_still,
             n_windows_repeated=evidence.n_repeated,
+            n_windows_small=evidence.n_small,
         )
     raw = scorer(windows)
     if not np.isfinite(raw).all():
@@ -163,6 +166,10 @@ def score_clip(sequence: KeypointSequence, profile: Profile, scorer: WindowScore
     else:
         votes = profile.calibrated.votes(raw)
     return ScoredClip(windows, evidence, raw, votes, _ratio(raw, turned, profile), turned)
+
+
+def _full_stop(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _ratio(raw: Float64Array, turned: tuple[str, ...], profile: Profile) -> LikelihoodRatio | None:
@@ -273,6 +280,7 @@ def verify(
         n_windows_rejected=clip.windows.n_rejected,
         n_windows_still=clip.evidence.n_still,
         n_windows_repeated=clip.evidence.n_repeated,
+        n_windows_small=clip.evidence.n_small,
         reasons=decision.reasons,
         caveats=tuple(caveats),
         asked_for_less=asked_for_less,
@@ -413,14 +421,14 @@ def _unless_looped(evidence: Evidence, decision: Decision, limits: EvidenceLimit
     """
     if evidence.n_repeated and decision.verdict is not Verdict.FAKE:
         return decision.inconclusive(*evidence.told)
-    if evidence.n_still and decision.seconds_analysed < limits.min_seconds:
+    if evidence.n_still + evidence.n_small and decision.seconds_analysed < limits.min_seconds:
         return replace(decision, reasons=(*evidence.told, *decision.reasons))
     return decision
 
 
 def _left_out(evidence: Evidence, decision: Decision) -> tuple[str, ...]:
     """What of the clip does not count, where it is much of it or a loop, and is no reason already."""
-    n_left_out = evidence.n_still + evidence.n_repeated
+    n_left_out = evidence.n_still + evidence.n_repeated + evidence.n_small
     if not evidence.n_repeated and n_left_out <= MUCH_LEFT_OUT * len(evidence.counts):
         return ()
     return tuple(text for text in evidence.told if text not in decision.reasons)

@@ -71,18 +71,21 @@ class TooShortError(InputError):
 
 
 class NoEvidenceError(InputError):
-    """No window is evidence: nobody moves in it, or as the clip has shown before.
+    """No window is evidence: nobody moves in it, or as the clip has shown before, or the person is too small.
 
     Attributes
     ----------
-    n_windows_still, n_windows_repeated : int
-        How many windows were left out for either reason.
+    n_windows_still, n_windows_repeated, n_windows_small : int
+        How many windows were left out for each reason.
     """
 
-    def __init__(self, message: str, *, n_windows_still: int = 0, n_windows_repeated: int = 0) -> None:
+    def __init__(
+        self, message: str, *, n_windows_still: int = 0, n_windows_repeated: int = 0, n_windows_small: int = 0
+    ) -> None:
         super().__init__(message)
         self.n_windows_still = n_windows_still
         self.n_windows_repeated = n_windows_repeated
+        self.n_windows_small = n_windows_small
 
 
 class DeviceError(PoseAuthError, ValueError):

@@ -82,6 +82,8 @@ class Verification:
         Windows left out because nobody moves in them.
     n_windows_repeated : int
         Windows left out because the clip has shown their movement before.
+    n_windows_small : int
+        Windows left out because the person is too small in them.
     reasons : tuple of str
         Why the answer is what it is.
     caveats : tuple of str
@@ -109,6 +111,7 @@ class Verification:
     n_windows_rejected: int = 0
     n_windows_still: int = 0
     n_windows_repeated: int = 0
+    n_windows_small: int = 0
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = field(default=())
     asked_for_less: str = ""
@@ -133,6 +136,7 @@ def not_analysed(
     n_windows_rejected: int = 0,
     n_windows_still: int = 0,
     n_windows_repeated: int = 0,
+    n_windows_small: int = 0,
 ) -> Verification:
     """The answer for a clip that could not be analysed: no verdict, and why."""
     return Verification(
@@ -143,6 +147,7 @@ def not_analysed(
         n_windows_rejected=n_windows_rejected,
         n_windows_still=n_windows_still,
         n_windows_repeated=n_windows_repeated,
+        n_windows_small=n_windows_small,
         reasons=(reason,),
         caveats=caveats_of(provenance),
         problem=problem,
@@ -235,6 +240,7 @@ def as_dict(result: Verification) -> dict[str, Any]:
         "n_windows_rejected": result.n_windows_rejected,
         "n_windows_still": result.n_windows_still,
         "n_windows_repeated": result.n_windows_repeated,
+        "n_windows_small": result.n_windows_small,
         "n_votes_authentic": decision.n_authentic_votes if decision else None,
         "n_votes_fake": decision.n_fake_votes if decision else None,
         "mean_score_higher_is_more_like_person": round(decision.mean_score, 6) if decision else None,

@@ -317,10 +317,11 @@ def test_custody_names_every_digest_version_option_and_time(evidence):
 
 
 def test_windows_that_do_not_count_are_told(evidence):
-    result = replace(verification(Verdict.INCONCLUSIVE), n_windows_still=3, n_windows_repeated=2)
+    result = replace(verification(Verdict.INCONCLUSIVE), n_windows_still=3, n_windows_repeated=2, n_windows_small=4)
     said = Page(page(evidence(result=result))).said
     assert "3 windows in which nobody moves" in said
     assert "2 windows in which the clip repeats itself" in said
+    assert "4 windows in which the person is too small" in said
 
 
 def test_what_a_name_holds_is_never_taken_for_markup_and_cannot_turn_the_text_round(evidence):

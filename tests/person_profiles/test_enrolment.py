@@ -457,8 +457,8 @@ def test_too_little_is_left_where_nobody_moves_and_the_count_is_told(speech, oth
     own = [frozen(speech("ada 0", duration_s=30), 10), looped(speech("ada 1", duration_s=30), 1)]
     with pytest.raises(
         EnrolmentError,
-        match=r"1 video shows Ada's upper body for 12\.0 s .*\(18 windows in which nobody moves and 2\d that were "
-        r"shown before do not count\); 20 s are needed",
+        match=r"1 video shows Ada's upper body for 12\.0 s .*\(18 windows in which nobody moves and 2\d windows that "
+        r"were shown before do not count\); 20 s are needed",
     ):
         enrol("Ada", own, others(), recipe=tiny(), allow_weak=True)
 

@@ -186,6 +186,28 @@ def test_a_picture_of_the_person_is_no_evidence(ada, scorer, speech):
     assert (raised.value.n_windows_still, raised.value.n_windows_repeated) == (16, 0)
 
 
+def shrunk(clip, factor):
+    return replace(clip, keypoints=clip.keypoints * np.float32(factor))
+
+
+def test_who_is_too_small_is_not_analysed_and_the_way_out_is_named(ada, scorer, speech):
+    said = (
+        r"clip\.mp4: the person is too small in any of 16 windows: .* a wrist\. Try a clip in .* Ada is closer to the"
+    )
+    with pytest.raises(NoEvidenceError, match=said) as raised:
+        verify(shrunk(speech("clip", duration_s=20), 0.1), ada, scorer)
+    assert (raised.value.n_windows_still, raised.value.n_windows_small) == (0, 16)
+
+
+def test_a_clip_counts_only_while_the_person_is_large_enough(ada, scorer, speech):
+    clip = speech("ada unseen", duration_s=25)
+    result = verify(shrunk(clip, np.where(np.arange(len(clip.keypoints)) < 480, 0.1, 1)[:, None, None]), ada, scorer)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.n_windows_small >= 10
+    assert result.reasons[0].startswith(f"the person is too small in {result.n_windows_small} of ")
+    assert "10 s are needed" in result.reasons[1]
+
+
 @pytest.mark.parametrize("period_s", [1, 12])
 def test_a_loop_of_the_persons_own_movement_is_never_authentic(ada, scorer, speech, period_s):
     clip = speech("ada unseen", duration_s=20)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseauth.evidence import AFTER_S, Evidence, repeated_frames, some_of, still_frames, weigh_evidence
+from poseauth.evidence import AFTER_S, MIN_TORSO_PX, Evidence, repeated_frames, some_of, still_frames, weigh_evidence
 from poseauth.keypoints import COCO17_ORDER, Provenance, keypoint_sequence, select_twelve
-from poseauth.windows import FPS, WINDOW_FRAMES, Windows, cut_windows
+from poseauth.windows import FPS, WINDOW_FRAMES, Windows, cut_windows, torso_size
 from tests.known_body import BODY
 
 NOISE = 0.4
@@ -51,6 +51,18 @@ def test_a_still_picture_is_no_evidence():
     assert (evidence.n_still, evidence.n_repeated) == (11, 0)
     assert evidence.told == ("nobody moves in any of 11 windows: a still picture or a frozen video?",)
     assert len(some_of(windows, evidence.counts)) == 0
+
+
+def test_who_is_too_small_in_the_picture_gives_no_evidence():
+    movement = seen(wander(900))
+    size = float(np.nanmedian(torso_size(movement)))
+    shrunk = movement * np.where(np.arange(900) < 450, 0.9, 1.1)[:, None, None] * (MIN_TORSO_PX / size)
+    windows = windows_over(shrunk, stride=150)
+    evidence = weigh_evidence(windows)
+    assert evidence.small.tolist() == [True, True, True, False, False, False]
+    assert evidence.counts.tolist() == [False, False, False, True, True, True]
+    (told,) = evidence.told
+    assert told.startswith("the person is too small in 3 of 6 windows: shoulder width and neck to nose together have")
 
 
 def test_a_frozen_frame_is_still_without_any_noise():
@@ -195,7 +207,7 @@ def test_a_clip_without_windows_has_no_evidence_to_weigh():
 
 def test_both_reasons_are_told_with_their_numbers():
     still, repeated = np.array([True, False, False, False]), np.array([False, True, True, False])
-    picture, loop = Evidence(still, repeated, 1.3667).told
+    picture, loop = Evidence(still, repeated, np.zeros(4, bool), 1.3667).told
     assert picture.startswith("nobody moves in 1 of 4 windows")
     assert loop.startswith("the same 1.4 s of movement again and again in 2 of 4 windows")
 
