@@ -17,15 +17,12 @@ from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NECK, NOSE, R_ELBOW
 from poseauth.long_arrays import let_go
 from poseauth.windows import FPS, WINDOW_FRAMES, Windows, torso_size
 
-MAX_STILL = 0.0015
+MAX_STILL = 0.005
 """Torso sizes that keypoints stray from their mean within `STILL_S`, `_STEADY_FRAMES` averaged; below, nobody moves.
-Real people (Balance Corpus, 296 recordings): 0 of 1,823 windows of people who talk are still by this, 22 of 1,654 of
-people who mostly listen, no recording as a whole. Photographs as video through MediaPipe (drawn and real, pixel noise
-of 0 to 8 grey levels, H.264 at CRF 23 to 38): 13 of 15 wholly still; of two real ones with an arm out of view no
-window."""
-MAX_TREMBLING = 0.013
-"""The same with `_CALM_FRAMES` averaged, at most 0.012 in those photographs: who averages over a second does not see
-that a loop of a second moves."""
+BlazePose looks where its last landmarks say, and so they wander by this much before a still picture. Photographs as
+video (eight, drawn and real, 20 s with pixel noise of 0 to 8 grey levels, H.264 at CRF 23 to 38): 23 of 24 wholly
+still, one in half of its windows. Real people (Balance Corpus, 296 recordings): 8 of 1,823 windows of people who
+talk are still by this, of people who mostly listen 279 of 1,654, and 3 of their 144 recordings as a whole."""
 STILL_S = 3.2
 SHARE_STILL = 0.75
 """Of the keypoints that are seen, those that move least: an estimator lets one or two that are hidden jump about."""
@@ -54,9 +51,7 @@ Five speakers, real and drawn, scaled down and encoded again (H.264, CRF 23), by
 MAX_SHARE = 0.5
 """Of a window's frames that may be still, or shown before."""
 
-_STEADY_FRAMES = 32
-"""The length of MediaPipe's groups of frames (`keypoint_extractors.mediapipe_pose`): what each adds is gone."""
-_CALM_FRAMES = 4
+_STEADY_FRAMES = 4
 _MOVEMENT_FLOOR = 0.02
 """Torso sizes: a keypoint that moves by less counts for little, as in `poseauth.near_duplicates`."""
 _SIZE_FRAMES = 31
@@ -180,8 +175,7 @@ def still_frames(movement: Float32Array) -> BoolArray:
     edges = np.zeros(len(movement) + _STRETCH_FRAMES, np.int32)
     for first in range(0, len(movement) - _STILL_FRAMES + 1, _BLOCK_FRAMES):
         points = _from_neck(movement[first : first + _BLOCK_FRAMES + _STILL_FRAMES - _STILL_STEP])
-        is_still = _strayed(points, _STEADY_FRAMES) < MAX_STILL
-        is_still &= _strayed(points, _CALM_FRAMES)[: len(is_still)] < MAX_TREMBLING
+        is_still = _strayed(points) < MAX_STILL
         _cover(edges, first + _STILL_STEP * np.flatnonzero(is_still), _STILL_FRAMES)
         let_go(movement)
     return np.asarray(np.cumsum(edges[: len(movement)]) > 0)
@@ -244,10 +238,10 @@ def _cover(edges: Int32Array, starts: Int64Array, n_frames: int) -> None:
     edges[starts + n_frames] -= 1
 
 
-def _strayed(points: Float64Array, n_averaged: int) -> Float64Array:
+def _strayed(points: Float64Array) -> Float64Array:
     """How far keypoints, some frames averaged, stray from their mean in the stretch from every fourth frame on."""
-    steady = _mean(points, n_averaged)[::_STILL_STEP]
-    n = (_STILL_FRAMES - n_averaged) // _STILL_STEP + 1
+    steady = _mean(points, _STEADY_FRAMES)[::_STILL_STEP]
+    n = (_STILL_FRAMES - _STEADY_FRAMES) // _STILL_STEP + 1
     strayed = np.sort(np.sqrt(_variance(steady, n).sum(axis=-1)), axis=-1)  # NaN come last
     rank = np.ceil(SHARE_STILL * np.isfinite(strayed).sum(axis=-1)).astype(np.int64) - 1
     return np.asarray(np.take_along_axis(strayed, np.maximum(rank, 0)[:, None], axis=1)[:, 0])
