@@ -1,4 +1,4 @@
-"""Damaged and made-up keypoint files, OpenPose folders, tables, profiles and archives: read, or refused in words."""
+"""Damaged and made-up keypoint files, estimators' JSON, tables, profiles and archives: read, or refused in words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ from person_profiles.store import ProfileStore
 from person_profiles.verification import load_scorer, verify
 from poseauth.errors import InputError, PoseAuthError
 from poseauth.keypoint_files import read_keypoints, write_keypoints
+from poseauth.keypoints import L_WRIST, R_WRIST, WHOLE_BODY_SHAPES, WholeBody
 from tests.fuzz.mutations import BUDGET_S, SEED, mutated
 from tests.person_profiles.conftest import others_of, speech_of, tiny_recipe
 
-SHARE = 0.08
+SHARE = 0.07
 """Of the time for all fuzz tests, for each loop here."""
 EXAMPLES = max(10, round(1.5 * BUDGET_S))
 MANY = settings(
@@ -65,6 +67,31 @@ def judge(ada):
     return verdict_of
 
 
+def with_hands(clip):
+    """The clip with hands at its wrists and a body around its neck."""
+    rng = np.random.default_rng(0)
+    n = len(clip)
+    hands = rng.normal(0, 10, (n, 2, 21, 3))
+    hands[..., :2] += clip.keypoints[:, [L_WRIST, R_WRIST], None]
+    body = rng.normal(300, 50, (n, 33, 3))
+    sure = np.ones((n, 2), np.float32)
+    return replace(
+        clip, whole_body=WholeBody(hands.astype("f4"), sure, body.astype("f4"), np.ones((n, 33), np.float32))
+    )
+
+
+def mmpose_document(clip):
+    """The clip as MMPose writes the 133 points of COCO-WholeBody, hands at the wrists."""
+    places = np.repeat(clip.keypoints[:, [1]], 133, axis=1)
+    for coco, ours in ((0, 0), (5, 5), (6, 2), (7, 6), (8, 3), (9, 7), (10, 4), (1, 9), (2, 8), (3, 11), (4, 10)):
+        places[:, coco] = clip.keypoints[:, ours]
+    places[:, 91:112], places[:, 112:] = clip.keypoints[:, [L_WRIST]], clip.keypoints[:, [R_WRIST]]
+    return [
+        {"frame_id": n, "instances": [{"keypoints": points.round(2).tolist(), "keypoint_scores": [0.9] * 133}]}
+        for n, points in enumerate(places)
+    ]
+
+
 def fuzzed(budget_s, one):
     """Calls `one` with a generator until the time is over; counts what it gives."""
     found: Counter[str] = Counter()
@@ -78,7 +105,7 @@ def fuzzed(budget_s, one):
 
 @pytest.mark.parametrize(("name", "beat_hz", "wrong"), [("ada new", 0.5, "fake"), ("eve", 3.0, "authentic")])
 def test_a_damaged_keypoint_file_never_turns_a_verdict_round(tmp_path, judge, name, beat_hz, wrong):
-    clip = speech_of(name, frequency_hz=beat_hz, duration_s=15.0)
+    clip = with_hands(speech_of(name, frequency_hz=beat_hz, duration_s=15.0))
     assert judge(clip) == {"fake": "authentic", "authentic": "fake"}[wrong]
     write_keypoints(clip, tmp_path / "clip.npz")
     whole, path = (tmp_path / "clip.npz").read_bytes(), tmp_path / "damaged.npz"
@@ -97,7 +124,7 @@ def test_a_damaged_keypoint_file_never_turns_a_verdict_round(tmp_path, judge, na
 
 @pytest.mark.parametrize(("name", "beat_hz", "wrong"), [("ada new", 0.5, "fake"), ("eve", 3.0, "authentic")])
 def test_a_damaged_openpose_folder_never_turns_a_verdict_round(tmp_path, judge, name, beat_hz, wrong):
-    clip = speech_of(name, frequency_hz=beat_hz, duration_s=11.0)
+    clip = with_hands(speech_of(name, frequency_hz=beat_hz, duration_s=11.0))
     folder = tmp_path / "json"
     write_openpose_folder(clip, folder)
     files = sorted(folder.iterdir())
@@ -120,6 +147,55 @@ def test_a_damaged_openpose_folder_never_turns_a_verdict_round(tmp_path, judge, 
         return str(verdict)
 
     assert fuzzed(SHARE * BUDGET_S, one)["refused"]
+
+
+def test_a_damaged_file_of_mmpose_never_turns_a_verdict_round(tmp_path, judge):
+    whole = json.dumps(mmpose_document(speech_of("bob", duration_s=11.0))).encode()
+    path = tmp_path / "clip.json"
+    reader = SourceReader(lambda: pytest.fail("no extractor is needed"))
+    path.write_bytes(whole)
+    assert judge(reader.read(path)) == "authentic"
+
+    def one(rng):
+        path.write_bytes(mutated(whole, [whole], rng))
+        try:
+            verdict = judge(reader.read(path))
+        except InputError:
+            return "refused"
+        assert verdict != "fake"
+        return str(verdict)
+
+    assert fuzzed(SHARE * BUDGET_S, one)["refused"]
+
+
+FRAMES_OF_JSON = st.lists(
+    st.fixed_dictionaries({"frame_id": JSON, "instances": JSON | st.lists(st.fixed_dictionaries({"keypoints": JSON}))})
+)
+
+
+@MANY
+@given(document=JSON | FRAMES_OF_JSON | st.fixed_dictionaries({"instance_info": FRAMES_OF_JSON}))
+def test_any_json_in_place_of_mmposes_is_read_or_refused(tmp_path, document):
+    (tmp_path / "clip.json").write_text(json.dumps(document))
+    with pytest.raises(InputError):  # nobody in view, if nothing else
+        SourceReader(lambda: pytest.fail("no extractor is needed")).read(tmp_path / "clip.json")
+
+
+@MANY
+@given(
+    values=st.lists(st.floats(width=32), min_size=4, max_size=4),
+    name=st.sampled_from(sorted(WHOLE_BODY_SHAPES)),
+    n_frames=st.integers(0, 40),
+)
+def test_any_numbers_for_hands_and_body_are_read_or_refused(tmp_path, values, name, n_frames):
+    clip = with_hands(speech_of("ada 0", duration_s=1.0))
+    write_keypoints(clip, tmp_path / "clip.npz")
+    with np.load(tmp_path / "clip.npz") as kept:
+        arrays = dict(kept)
+    arrays[name] = np.resize(np.array(values, np.float32), (n_frames, *WHOLE_BODY_SHAPES[name]))
+    np.savez(tmp_path / "clip.npz", **arrays)
+    with contextlib.suppress(InputError):
+        np.testing.assert_array_equal(read_keypoints(tmp_path / "clip.npz").keypoints, clip.keypoints)
 
 
 @MANY
