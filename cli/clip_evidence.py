@@ -293,6 +293,7 @@ def evidence_as_dict(evidence: ClipEvidence) -> dict[str, Any]:
                 "created_utc": profile.created,
                 "poseauth_version": profile.poseauth_version,
                 "recipe": profile.recipe.name,
+                "points": profile.windows.points,
                 "seed": profile.seed,
                 "seconds_of_the_person": round(profile.seconds_genuine, 3),
                 "n_videos": len(profile.videos),

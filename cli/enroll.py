@@ -13,6 +13,7 @@ from poseauth.errors import EnrolmentError, PoseAuthError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import RECIPES
 from poseauth.shown_text import names_told, readable
+from poseauth.windows import N_POINTS, Points
 
 from .enrolling import LearningOptions, check_name, check_same, learn_and_keep
 from .options import (
@@ -88,6 +89,12 @@ Example:
     help="paper: the published method to the letter, slow.",
 )
 @click.option(
+    "--points",
+    type=click.Choice(list(N_POINTS)),
+    help="What of the body is learnt: the twelve keypoints, or the whole upper body with face and hands.  "
+    "[default: whole, if all videos have hands]",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Two enrolments with one seed agree."
 )
 @click.option(
@@ -122,6 +129,7 @@ def enroll(
     no_others: bool,
     same_as: tuple[str, ...],
     recipe_name: str,
+    points: Points | None,
     seed: int,
     allow_weak: bool,
     overwrite: bool,
@@ -171,6 +179,7 @@ def enroll(
         overwrite,
         with_enrolled=not no_others,
         same_as=same_as,
+        points=points,
     )
     with training_progress() as bar:
         profile, folder = learn_and_keep(

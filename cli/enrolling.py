@@ -13,6 +13,7 @@ from poseauth.errors import ProfileError, ProfileExistsError
 from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
 from poseauth.shown_text import counted, readable
+from poseauth.windows import Points
 
 if TYPE_CHECKING:
     from person_profiles.enrolment import Negative
@@ -41,6 +42,8 @@ class LearningOptions:
         Whether people enrolled before count as others.
     same_as : sequence of str
         Enrolled names that are the same person: they are no others, and the videos may be like theirs.
+    points : "twelve", "whole" or None
+        What is learnt of a body; None: the whole where all videos have hands.
     """
 
     recipe: Recipe
@@ -50,6 +53,7 @@ class LearningOptions:
     overwrite: bool = False
     with_enrolled: bool = True
     same_as: Sequence[str] = ()
+    points: Points | None = None
 
 
 def check_name(store: ProfileStore, person: str, *, overwrite: bool = False) -> None:
@@ -137,6 +141,7 @@ def learn_and_keep(
         others,
         enrolled=(store.load(name) for name in enrolled),  # one at a time: weights of all would be gigabytes
         recipe=options.recipe,
+        points=options.points,
         seed=options.seed,
         device=device,
         allow_weak=options.allow_weak,

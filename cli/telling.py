@@ -19,6 +19,7 @@ _COLOURS = {Verdict.AUTHENTIC: "green", Verdict.FAKE: "red", Verdict.INCONCLUSIV
 _INDENT = "  "
 FEW_TRIALS = 40
 """Clips in a self-test, or recordings of either side of an evaluation, below which rates say more than is known."""
+POINTS_IN_WORDS = {"twelve": "head, shoulders and arms", "whole": "head, shoulders, arms and hands"}
 FOOTER = (
     f"{SCOPE} Not examined: {', '.join(NOT_EXAMINED)}.\n"
     f'A likelihood ratio compares "{PROPOSITIONS[0].format(person="the person")}" with "{PROPOSITIONS[1]}". '
@@ -85,6 +86,7 @@ def describe_profile(profile: Profile) -> str:
             if others
             else f"{profile.n_surrogates} surrogate windows, no real person"
         ),
+        f"{_INDENT}learnt of the body: {POINTS_IN_WORDS[profile.windows.points]}",
         f"{_INDENT}extractor: {profile.extractor or 'not known (keypoint files did not say)'}",
     ]
     if profile.self_test is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 
@@ -20,11 +20,11 @@ from poseauth.evidence import Evidence
 from poseauth.head_turn import turns_of
 from poseauth.keypoints import ExtractorFingerprint, KeypointSequence
 from poseauth.near_duplicates import near_duplicates
-from poseauth.recipes import RECIPES, Recipe
+from poseauth.recipes import RECIPES, Recipe, seeing
 from poseauth.shown_text import counted
 from poseauth.surrogates import MIN_WINDOWS as MIN_SURROGATE_WINDOWS
 from poseauth.training import Epoch
-from poseauth.windows import WindowOptions
+from poseauth.windows import Points, WindowOptions, shows_whole
 
 MIN_ENROL_S = 20.0
 """Usable seconds below which nothing is learnt."""
@@ -52,6 +52,7 @@ def enrol(
     *,
     enrolled: Iterable[Profile] = (),
     recipe: Recipe | None = None,
+    points: Points | None = None,
     window_options: WindowOptions | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -82,6 +83,9 @@ def enrol(
         Of other people than this one; a profile by another extractor is passed over.
     recipe : Recipe
         Architecture and training; the default recipe if None.
+    points : "twelve", "whole" or None
+        What is learnt of a body. None: the whole upper body, where the recipe looks at it and the keypoints of all
+        videos have it, else the twelve. The movement of enrolled people that was kept without hands is left out then.
     window_options : WindowOptions
         How clips are cut at verification.
     seed : int
@@ -111,10 +115,16 @@ def enrol(
     ProfileDamagedError
         If one of `enrolled` cannot be used.
     """
-    recipe, options = recipe or RECIPES["default"], window_options or WindowOptions()
+    recipe = recipe or RECIPES["default"]
     extractor = _one_extractor([*genuine, *(negative.sequence for negative in negatives)])
     _check_sides(genuine, negatives)
-    training_cut = WindowOptions(**{**vars(options), "stride_frames": recipe.training.stride_frames})
+    given = [*genuine, *(negative.sequence for negative in negatives if negative.role != "enrolled")]
+    if recipe.architecture.features != "whole" or (points is None and not all(map(shows_whole, given))):
+        points = "twelve"
+    recipe, points = seeing(recipe, points or "whole"), points or "whole"
+    negatives = _shown_alike(negatives, points, on_left_out)
+    options = replace(window_options or WindowOptions(), points=points)
+    training_cut = replace(options, stride_frames=recipe.training.stride_frames)
     own_videos = _videos([(sequence, "genuine", "") for sequence in genuine], training_cut)
     other_videos = _videos([(n.sequence, n.role, n.group) for n in negatives], training_cut)
     own_videos, other_videos = _without_copies(own_videos, other_videos, on_left_out)
@@ -149,6 +159,23 @@ def enrol(
         notes=() if others else (NO_REAL_IMPOSTOR,),
         weights=learnt.scorer.as_arrays(),
     )
+
+
+def _shown_alike(
+    negatives: Sequence[Negative], points: Points, on_left_out: Callable[[str], None] | None
+) -> list[Negative]:
+    """Without the movement of enrolled people that has no hands, where hands are learnt."""
+    kept = []
+    for negative in negatives:
+        if points == "twelve" or negative.role != "enrolled" or shows_whole(negative.sequence):
+            kept.append(negative)
+        elif on_left_out:
+            person = negative.group.removeprefix(ENROLLED_GROUP)
+            on_left_out(
+                f"{negative.sequence.provenance.source_name}: not compared with, since {person} is enrolled without "
+                f"hands. Enrol {person} again from the videos, with --overwrite"
+            )
+    return kept
 
 
 def _refuse_weak(name: str, weaknesses: Sequence[str], *, allow_weak: bool) -> None:

@@ -89,4 +89,4 @@ def _moments_of(own: Sequence[Windows]) -> Float32Array:
     for windows in own:
         every = max(-(-len(windows) // most), 1)
         picked += [windows[row : row + 1] for row in range(0, len(windows), every)]
-    return np.concatenate([np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32), *picked])
+    return np.concatenate(picked) if picked else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)

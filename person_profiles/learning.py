@@ -11,12 +11,10 @@ from person_profiles.profile import VideoRecord
 from poseauth.arrays import Float32Array, Int32Array
 from poseauth.inference import PERSON
 from poseauth.models import taught
-from poseauth.movement_statistics import movement_statistics
 from poseauth.recipes import Recipe, TrainingOptions
-from poseauth.scoring import WindowScorer
+from poseauth.scoring import WindowScorer, fit_statistics
 from poseauth.surrogates import chimeras, surrogate_impostors
 from poseauth.training import Epoch, LabelledWindows, train
-from poseauth.whitening import WhitenedCosine
 from poseauth.windows import Windows
 
 
@@ -78,9 +76,7 @@ def learn(
         device=device,
         on_epoch=on_epoch,
     )
-    statistics = None
-    if recipe.architecture.statistics:
-        statistics = WhitenedCosine.fit([movement_statistics(windows) for windows in people])
+    statistics = fit_statistics(recipe.architecture.features, people) if recipe.architecture.statistics else {}
     return Learnt(WindowScorer(taught(learnt.model), statistics), learnt.best_epoch)
 
 

@@ -21,11 +21,12 @@ from poseauth.metrics import Estimate
 from poseauth.recipes import Architecture, Recipe, TrainingOptions
 from poseauth.windows import FPS, WINDOW_FRAMES, WindowOptions
 
-FORMAT_VERSION = 5
-"""5: `network_share`. 4: statistics with correlations as Fisher's z. 3: `profile.sha256` beside `profile.json`."""
-READ_FORMATS = (4, FORMAT_VERSION)
+FORMAT_VERSION = 6
+"""6: `points` of windows, hands beside the movement. 5: `network_share`. 4: statistics with correlations as Fisher's z.
+3: `profile.sha256` beside `profile.json`."""
+READ_FORMATS = (4, 5, FORMAT_VERSION)
 """Whose profiles score today as they did when they were made."""
-_READ = " and ".join(str(version) for version in READ_FORMATS)
+_READ = f"{', '.join(str(version) for version in READ_FORMATS[:-1])} and {FORMAT_VERSION}"
 DIGESTED_FORMATS = (3, *READ_FORMATS)
 """Whose files are all held against digests, so that their movement can be learnt from again."""
 
@@ -279,15 +280,19 @@ def profile_from_dict(plain: Mapping[str, Any], weights: Mapping[str, np.ndarray
     try:
         if plain["fps"] != FPS or plain["window_frames"] != WINDOW_FRAMES:
             raise ValueError(f"windows of {plain['window_frames']} frames at {plain['fps']} fps")
-        extractor, architecture = plain["extractor"], plain["architecture"]
+        extractor, architecture, windows = plain["extractor"], plain["architecture"], plain["windows"]
+        if plain["format_version"] < 6:
+            windows = dict(points="twelve", **windows)  # an error where it is there already
+        if (windows["points"] == "whole") != (architecture["features"] == "whole"):
+            raise ValueError(f"windows of points {windows['points']!r} for features {architecture['features']!r}")
         if plain["format_version"] < 5:
-            architecture = dict(network_share=_SHARE_BEFORE_5, **architecture)  # an error where it is there already
+            architecture = dict(network_share=_SHARE_BEFORE_5, **architecture)
         return Profile(
             name=str(plain["name"]),
             created=str(plain["created"]),
             poseauth_version=str(plain["poseauth_version"]),
             extractor=fingerprint_from_dict(extractor) if extractor else None,
-            windows=_whole(WindowOptions, plain["windows"]),
+            windows=_whole(WindowOptions, windows),
             recipe=Recipe(
                 str(plain["recipe"]),
                 _whole(Architecture, architecture),

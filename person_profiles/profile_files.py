@@ -22,8 +22,8 @@ import safetensors.numpy
 from person_profiles.home import sync_folder
 from person_profiles.profile import READ_FORMATS, Profile, check_format, profile_as_dict, profile_from_dict
 from poseauth.errors import ProfileDamagedError
-from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict
-from poseauth.keypoints import KeypointSequence, keypoint_sequence
+from poseauth.keypoint_files import provenance_as_dict, provenance_from_dict, whole_body_from
+from poseauth.keypoints import WHOLE_BODY_SHAPES, KeypointSequence, keypoint_sequence
 
 PROFILE_FILE = "profile.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -97,7 +97,11 @@ class ProfileFiles:
         try:
             return [
                 keypoint_sequence(
-                    *(arrays[f"{i}/{name}"] for name in _ARRAYS), provenance=provenance_from_dict(provenance)
+                    *(arrays[f"{i}/{name}"] for name in _ARRAYS),
+                    provenance=provenance_from_dict(provenance),
+                    whole_body=whole_body_from(
+                        {name: arrays[f"{i}/{name}"] for name in WHOLE_BODY_SHAPES if f"{i}/{name}" in arrays}
+                    ),
                 )
                 for i, provenance in enumerate(self.plain["movement"])
             ]
@@ -120,11 +124,12 @@ def write_files(folder: Path, profile: Profile, movement: Sequence[KeypointSeque
         If they cannot be written.
     """
     weights = safetensors.numpy.save(dict(profile.weights))
-    tensors = {
-        f"{i}/{name}": np.ascontiguousarray(getattr(sequence, name))
-        for i, sequence in enumerate(movement)
-        for name in _ARRAYS
-    }
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    for i, sequence in enumerate(movement):
+        arrays = {name: getattr(sequence, name) for name in _ARRAYS}
+        if profile.windows.points == "whole" and sequence.whole_body:
+            arrays |= sequence.whole_body.given()
+        tensors |= {f"{i}/{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
     kept = safetensors.numpy.save(tensors)
     plain = {
         **profile_as_dict(profile),

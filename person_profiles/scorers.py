@@ -15,10 +15,10 @@ from person_profiles.verification import check_extractor, load_scorer, score_cli
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.baselines import BASELINES, WindowScorer, fit_baseline
 from poseauth.errors import EnrolmentError, TooShortError
-from poseauth.keypoints import N_KEYPOINTS, KeypointSequence
+from poseauth.keypoints import KeypointSequence
 from poseauth.recipes import Recipe
 from poseauth.training import Epoch
-from poseauth.windows import WINDOW_FRAMES, WINDOW_S, WindowOptions, cut_windows
+from poseauth.windows import N_POINTS, WINDOW_FRAMES, WINDOW_S, Points, WindowOptions, cut_windows
 
 TRAINING_STRIDE_FRAMES = 30
 """Of the baselines; a profile's is in its recipe."""
@@ -188,19 +188,30 @@ class BaselineScorer:
         """The baseline's statistics of the person and the others."""
         try:
             return _BaselineInUse(
-                fit_baseline(self.name, _windows_of(own), [_windows_of(other.sequences) for other in others])
+                fit_baseline(self.name, self._windows_of(own), [self._windows_of(one.sequences) for one in others]),
+                self._points,
             )
         except ValueError as error:
             raise EnrolmentError(f"{person} cannot be learnt by {self.name}: {error}") from error
 
+    @property
+    def _points(self) -> Points:
+        return BASELINES[self.name].points
+
+    def _windows_of(self, sequences: Sequence[KeypointSequence]) -> Float32Array:
+        cut = WindowOptions(stride_frames=TRAINING_STRIDE_FRAMES, points=self._points)
+        found = [learnable_windows(sequence, cut).windows.keypoints for sequence in sequences]
+        return np.concatenate(found) if found else np.zeros((0, WINDOW_FRAMES, N_POINTS[self._points], 2), np.float32)
+
 
 class _BaselineInUse:
-    def __init__(self, scorer: WindowScorer) -> None:
+    def __init__(self, scorer: WindowScorer, points: Points) -> None:
         self._scorer = scorer
+        self._cut = replace(TEST_CUT, points=points)
         self.threshold = scorer.threshold
 
     def score(self, sequence: KeypointSequence) -> ClipScore:
-        windows = cut_windows(sequence, TEST_CUT)
+        windows = cut_windows(sequence, self._cut)
         if not len(windows):
             raise TooShortError(
                 f"{sequence.provenance.source_name}: no uncut piece shows the upper body for {WINDOW_S:g} s, which one "
@@ -208,9 +219,3 @@ class _BaselineInUse:
             )
         scores = self._scorer(windows.keypoints)
         return ClipScore(float(scores.mean()), scores, windows.start_s)
-
-
-def _windows_of(sequences: Sequence[KeypointSequence]) -> Float32Array:
-    cut = WindowOptions(stride_frames=TRAINING_STRIDE_FRAMES)
-    found = [learnable_windows(sequence, cut).windows.keypoints for sequence in sequences]
-    return np.concatenate(found) if found else np.zeros((0, WINDOW_FRAMES, N_KEYPOINTS, 2), np.float32)

@@ -14,13 +14,17 @@ import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array
 from poseauth.movement_statistics import (
+    body_statistics,
     frame_position,
+    hand_statistics,
+    hands_found,
     mean_pose,
     missing_pattern,
     movement_statistics,
     posture_distribution,
 )
 from poseauth.whitening import Scaler, WhitenedCosine
+from poseauth.windows import Points
 
 LOGISTIC_PENALTY_C = 0.1
 """Inverse strength of the L2 penalty on standardised statistics."""
@@ -34,7 +38,7 @@ class WindowScorer(Protocol):
     """Score above which the person is accepted; None where the scale has no such point."""
 
     def __call__(self, windows: Float32Array) -> Float64Array:
-        """Scores [shape=(N,)] of windows [shape=(N, 150, 12, 2)] in pixels."""
+        """Scores [shape=(N,)] of windows [shape=(N, 150, P, 2)] in pixels."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,16 @@ class Baseline:
     Attributes
     ----------
     statistics : callable
-        From windows [shape=(N, 150, 12, 2)], float32, pixels, to rows [shape=(N, D)], float64, NaN where unknown.
+        From windows [shape=(N, 150, P, 2)], float32, pixels, to rows [shape=(N, D)], float64, NaN where unknown.
     back_end : "logistic" or "wccn"
         The person against all others by logistic regression, or the cosine to the person's mean after whitening.
+    points : "twelve" or "whole"
+        Of windows that show so much.
     """
 
     statistics: Callable[[Float32Array], Float64Array]
     back_end: BackEnd
+    points: Points = "twelve"
 
 
 def fit_baseline(name: str, own: Float32Array, others: Sequence[Float32Array]) -> WindowScorer:
@@ -60,9 +67,9 @@ def fit_baseline(name: str, own: Float32Array, others: Sequence[Float32Array]) -
     ----------
     name : str
         One of `BASELINES`.
-    own : np.ndarray [shape=(N, 150, 12, 2)], float32
+    own : np.ndarray [shape=(N, 150, P, 2)], float32
         The person's windows, pixels, NaN where missing.
-    others : sequence of np.ndarray [shape=(N, 150, 12, 2)], float32
+    others : sequence of np.ndarray [shape=(N, 150, P, 2)], float32
         The windows of every other person, one array a person.
 
     Raises
@@ -87,6 +94,9 @@ BASELINES: Mapping[str, Baseline] = {
     "missing": Baseline(missing_pattern, "logistic"),
     "shuffled": Baseline(posture_distribution, "wccn"),
     "statistics_wccn": Baseline(movement_statistics, "wccn"),
+    "hands_found": Baseline(hands_found, "logistic", "whole"),
+    "body_wccn": Baseline(body_statistics, "wccn", "whole"),
+    "hands_wccn": Baseline(hand_statistics, "wccn", "whole"),
 }
 """Every baseline by name."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 from poseauth.features import median_torso_sizes
-from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
+from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, N_KEYPOINTS, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
 from poseauth.long_arrays import let_go
 from poseauth.windows import FPS, WINDOW_FRAMES, Windows, torso_size
 
@@ -140,8 +140,10 @@ def weigh_evidence(windows: Windows) -> Evidence:
     if not len(windows):
         none = np.zeros(0, bool)
         return Evidence(none, none, none, None)
-    still = still_frames(windows.movement)
-    repeated, period_s = repeated_frames(windows.movement)
+    # Hands are seen too roughly, and too seldom, to tell a still picture or a loop by them.
+    twelve = windows.movement[:, :N_KEYPOINTS]
+    still = still_frames(twelve)
+    repeated, period_s = repeated_frames(twelve)
     repeated &= ~still
     n_still, n_repeated = _frames_of(windows, still), _frames_of(windows, repeated)
     left_out = n_still + n_repeated > MAX_SHARE * WINDOW_FRAMES

@@ -16,31 +16,39 @@ import numpy as np
 from poseauth.arrays import Float32Array, Float64Array, Int64Array
 from poseauth.features import to_torso
 from poseauth.keypoints import (
+    FACE,
     HEAD_KEYPOINTS,
     L_ELBOW,
+    L_FINGERS,
+    L_HAND,
     L_SHOULDER,
     L_WRIST,
     NECK,
+    NOSE,
     R_ELBOW,
+    R_FINGERS,
+    R_HAND,
     R_SHOULDER,
     R_WRIST,
 )
 from poseauth.windows import SomeWindows
 
 PARTS = {
-    "head": HEAD_KEYPOINTS,
+    "head": (*HEAD_KEYPOINTS, *FACE),
     "shoulders": (R_SHOULDER, L_SHOULDER),
     "right elbow": (R_ELBOW,),
     "right wrist": (R_WRIST,),
     "left elbow": (L_ELBOW,),
     "left wrist": (L_WRIST,),
+    "right hand": (*R_FINGERS, *R_HAND),
+    "left hand": (*L_FINGERS, *L_HAND),
 }
-"""What is exchanged, by name; "right" is the person's right."""
+"""What is exchanged, by name; "right" is the person's right. Of windows of the twelve what is there of it."""
 _RELATED = {
-    "head": HEAD_KEYPOINTS,
+    "head": PARTS["head"],
     "shoulders": (R_SHOULDER, L_SHOULDER),
-    "right arm": (R_ELBOW, R_WRIST),
-    "left arm": (L_ELBOW, L_WRIST),
+    "right arm": (R_ELBOW, R_WRIST, *PARTS["right hand"]),
+    "left arm": (L_ELBOW, L_WRIST, *PARTS["left hand"]),
 }
 RELATIONS = tuple((a, b) for i, a in enumerate(_RELATED) for b in list(_RELATED)[i + 1 :])
 """Parts whose going together in time is looked at."""
@@ -56,6 +64,8 @@ LEAST_EFFECT = 0.02
 _PARENT = {
     **dict.fromkeys((*HEAD_KEYPOINTS, R_SHOULDER, L_SHOULDER), NECK),
     R_ELBOW: R_SHOULDER, R_WRIST: R_ELBOW, L_ELBOW: L_SHOULDER, L_WRIST: L_ELBOW,
+    **dict.fromkeys(FACE, NOSE), **dict.fromkeys(PARTS["right hand"], R_WRIST),
+    **dict.fromkeys(PARTS["left hand"], L_WRIST),
 }  # fmt: skip
 """Which joint carries which; a parent stands before its children."""
 
@@ -168,7 +178,7 @@ def explain(clip: SomeWindows, own: SomeWindows, score: Callable[[Float32Array],
 
     Parameters
     ----------
-    clip, own : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
+    clip, own : Windows, or np.ndarray [shape=(N, 150, P, 2)], float32
         Of the clip, at least one; of the person's own videos, at least two. Pixels, NaN where missing.
     score : callable
         Scores [shape=(N,)], 0 to 1, of windows; higher = more like the person. Windows come in torso sizes.
@@ -194,7 +204,8 @@ def explain(clip: SomeWindows, own: SomeWindows, score: Callable[[Float32Array],
         return [np.asarray(some.mean(axis=0), dtype=np.float64) for some in np.split(found, ends)]
 
     as_it_is, of_person = scored([here], [theirs])
-    parts = [_part(name, here, theirs, others, as_it_is, scored) for name in PARTS]
+    shown = [name for name, part in PARTS.items() if min(part) < here.shape[2]]
+    parts = [_part(name, here, theirs, others, as_it_is, scored) for name in shown]
     parts.sort(key=lambda part: -abs(part.effect))
     found = Explanation(
         n, float(as_it_is.mean()), float(of_person.mean()), tuple(parts),
@@ -269,7 +280,8 @@ def _keypoints_of(parts: Sequence[Part]) -> tuple[int, ...]:
 
 def _exchanged(limbs: Float32Array, other: Float32Array, part: tuple[int, ...]) -> Float32Array:
     mixed = limbs.copy()
-    mixed[:, :, list(part)] = other[:, :, list(part)]
+    there = [point for point in part if point < limbs.shape[2]]
+    mixed[:, :, there] = other[:, :, there]
     return mixed
 
 
@@ -277,15 +289,19 @@ def _limbs(windows: Float32Array) -> Float32Array:
     """Every keypoint seen from the one that carries it, in torso sizes; the neck from its own median place."""
     relative = to_torso(windows)
     limbs = relative.copy()
-    for keypoint, parent in _PARENT.items():
+    for keypoint, parent in _carried(limbs):
         if parent != NECK:
             limbs[:, :, keypoint] -= relative[:, :, parent]
     return limbs
 
 
+def _carried(limbs: Float32Array) -> list[tuple[int, int]]:
+    return [(point, parent) for point, parent in _PARENT.items() if point < limbs.shape[2]]
+
+
 def _whole(limbs: Float32Array) -> Float32Array:
-    """The inverse of `_limbs`, as windows [shape=(N, 150, 12, 2)] in torso sizes."""
+    """The inverse of `_limbs`, as windows [shape=(N, 150, P, 2)] in torso sizes."""
     windows = limbs.copy()
-    for keypoint, parent in _PARENT.items():
+    for keypoint, parent in _carried(limbs):
         windows[:, :, keypoint] += windows[:, :, parent]
     return windows

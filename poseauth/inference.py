@@ -59,14 +59,14 @@ class TaughtNetwork:
         Parameters
         ----------
         features : np.ndarray [shape=(B, 150, F)], float32
-            By `poseauth.features`.
+            By `poseauth.features`; what is NaN, unknown, counts as the mean of what was learnt from.
 
         Returns
         -------
         np.ndarray [shape=(B, C)], float32
             C = 1 for a binary head.
         """
-        scaled = (features - self.weights["feature_mean"]) / self.weights["feature_scale"]
+        scaled = np.nan_to_num((features - self.weights["feature_mean"]) / self.weights["feature_scale"])
         n_windows, n_frames, n_features = scaled.shape
         step = self.architecture.frame_step
         by_step = scaled.reshape(n_windows, n_frames // step, step, n_features).mean(axis=2)
@@ -81,7 +81,7 @@ class TaughtNetwork:
 
         Parameters
         ----------
-        windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
+        windows : Windows, or np.ndarray [shape=(N, 150, P, 2)], float32
             Pixels, NaN where missing.
 
         Returns

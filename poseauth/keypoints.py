@@ -68,6 +68,15 @@ MIN_POINTS_OF_HAND = 11
 LEFT, RIGHT = 0, 1
 """The order of the hands. The person's own left."""
 
+POINTS_OF_BODY = (22, 20, 18, 21, 19, 17, 10, 9, 4, 1)
+"""BlazePose's points that a whole window has beyond the twelve: root of the thumb, index and little finger of the right
+arm and of the left one; right and left corner of the mouth, inner corner of the right and of the left eye."""
+R_FINGERS, L_FINGERS, FACE = range(12, 15), range(15, 18), range(18, 22)
+L_HAND, R_HAND = range(22, 43), range(43, 64)
+"""Where the points beyond the twelve stand in a whole window; hands from wrist to the tip of the little finger."""
+N_WHOLE = 64
+"""Points of a whole window: the twelve, `POINTS_OF_BODY`, and 21 of each hand."""
+
 SHOWN_LIMBS = (
     (NECK, R_SHOULDER),
     (R_SHOULDER, R_ELBOW),

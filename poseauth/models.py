@@ -52,13 +52,14 @@ class WindowLSTM(nn.Module):
         Parameters
         ----------
         features : torch.Tensor [shape=(B, 150, F)], float32
+            What is NaN, unknown, counts as the mean of what was learnt from.
 
         Returns
         -------
         torch.Tensor [shape=(B, C)], float32
             C = 1 for a binary head.
         """
-        scaled = (features - self.feature_mean) / self.feature_scale
+        scaled = torch.nan_to_num((features - self.feature_mean) / self.feature_scale)
         n_windows, _, n_features = scaled.shape
         steps = scaled.reshape(n_windows, -1, self.architecture.frame_step, n_features).mean(dim=2)
         outputs, _ = self.lstm(steps)
@@ -102,7 +103,7 @@ def window_log_odds(model: WindowLSTM, windows: SomeWindows) -> torch.Tensor:
     ----------
     model : WindowLSTM
         In evaluation mode.
-    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : Windows, or np.ndarray [shape=(N, 150, P, 2)], float32
         Pixels, NaN where missing.
 
     Returns

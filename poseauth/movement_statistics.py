@@ -10,10 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from poseauth.arrays import Float32Array, Float64Array
-from poseauth.features import to_torso
+from poseauth.features import flat_twelve, hand_shapes, local_shapes, to_torso
 from poseauth.keypoints import (
     L_EAR,
     L_ELBOW,
+    L_HAND,
     L_SHOULDER,
     L_WRIST,
     N_KEYPOINTS,
@@ -21,6 +22,7 @@ from poseauth.keypoints import (
     NOSE,
     R_EAR,
     R_ELBOW,
+    R_HAND,
     R_SHOULDER,
     R_WRIST,
 )
@@ -43,6 +45,10 @@ BONE_PERCENTILES = (50.0, 95.0)
 """The 95th is a limb seen in a plane that is no longer foreshortened."""
 N_MOVEMENT_STATISTICS = 762
 """Of `movement_statistics`."""
+N_BODY_STATISTICS = 1506
+"""Of `body_statistics`."""
+N_HAND_STATISTICS = 858
+"""Of `hand_statistics`."""
 _SMALLEST = 1e-4
 """Torso sizes below which an amplitude counts as none, so that its logarithm stays finite."""
 _MOST_CORRELATED = 0.999
@@ -57,12 +63,12 @@ def frame_position(windows: Float32Array) -> Float64Array:
 
 def mean_pose(windows: Float32Array) -> Float64Array:
     """Mean place of every keypoint seen from the neck, in torso sizes: [shape=(N, 24)]."""
-    return _mean_over_time(_flat(to_torso(windows)))
+    return _mean_over_time(flat_twelve(to_torso(windows)).astype(np.float64))
 
 
 def missing_pattern(windows: Float32Array) -> Float64Array:
     """Share of frames in which each keypoint is missing, and how often it comes and goes: [shape=(N, 24)]."""
-    missing = np.asarray(~np.isfinite(windows).all(axis=-1))
+    missing = np.asarray(~np.isfinite(windows[:, :, :N_KEYPOINTS]).all(axis=-1))
     changes = (missing[:, 1:] != missing[:, :-1]).mean(axis=1)
     return np.asarray(np.concatenate([missing.mean(axis=1), changes], axis=1), dtype=np.float64)
 
@@ -72,7 +78,7 @@ def posture_distribution(windows: Float32Array) -> Float64Array:
 
     Keypoints seen from the neck in torso sizes, correlations as Fisher's z; nothing here knows which frame came first.
     """
-    return _posture(_flat(to_torso(windows)))
+    return _posture(flat_twelve(to_torso(windows)).astype(np.float64))
 
 
 def movement_correlations(windows: Float32Array) -> Float64Array:
@@ -80,7 +86,7 @@ def movement_correlations(windows: Float32Array) -> Float64Array:
 
     Keypoints seen from the neck in torso sizes; 0 where one of the two does not move or is never seen.
     """
-    return _correlations(_flat(to_torso(windows)))
+    return _correlations(flat_twelve(to_torso(windows)).astype(np.float64))
 
 
 def movement_statistics(windows: Float32Array) -> Float64Array:
@@ -89,7 +95,7 @@ def movement_statistics(windows: Float32Array) -> Float64Array:
     Seen from the neck in torso sizes, so that neither the place in the frame nor the size of the picture is left.
     Correlations stand as Fisher's z (Biometrika 10, 1915), which spreads alike at 0 and near 1.
     """
-    series = _flat(to_torso(windows))
+    series = flat_twelve(to_torso(windows)).astype(np.float64)
     steps = np.diff(series, axis=1)
     return np.concatenate(
         [_posture(series), _log_deviation(steps), _fisher_z(_correlations(steps)), _band_shares(series),
@@ -98,12 +104,41 @@ def movement_statistics(windows: Float32Array) -> Float64Array:
     )  # fmt: skip
 
 
+def body_statistics(windows: Float32Array) -> Float64Array:
+    """Of whole windows `movement_statistics` and those of `poseauth.features.local_shapes`: [shape=(N, 1506)]."""
+    return np.concatenate([movement_statistics(windows), _shape_statistics(local_shapes(windows))], axis=1)
+
+
+def hand_statistics(windows: Float32Array) -> Float64Array:
+    """Of whole windows those of `poseauth.features.hand_shapes`: [shape=(N, 858)], NaN where a hand is unknown."""
+    return _shape_statistics(hand_shapes(windows))
+
+
+def hands_found(windows: Float32Array) -> Float64Array:
+    """Share of frames in which each hand is found, and how often it comes and goes: [shape=(N, 4)], left hand first."""
+    found = np.asarray(np.isfinite(windows[:, :, [L_HAND.start, R_HAND.start]]).all(axis=-1))
+    changes = (found[:, 1:] != found[:, :-1]).mean(axis=1)
+    return np.asarray(np.concatenate([found.mean(axis=1), changes], axis=1), dtype=np.float64)
+
+
+def _shape_statistics(shapes: Float32Array) -> Float64Array:
+    """Means, log deviations, Fisher's z of correlations of places and of steps, band shares; NaN where never seen."""
+    series = shapes.astype(np.float64)
+    steps = np.diff(series, axis=1)
+    never = np.asarray(~np.isfinite(series).any(axis=1))
+    first, second = np.triu_indices(series.shape[2], k=1)
+    neither = never[:, first] | never[:, second]
+    of_pairs = [np.where(neither, np.nan, _fisher_z(_correlations(some))) for some in (series, steps)]
+    n_bands = len(BAND_EDGES_HZ) - 1
+    shares = np.where(np.tile(never, (1, n_bands)), np.nan, _band_shares(series))
+    return np.concatenate(
+        [_mean_over_time(series), _log_deviation(series), of_pairs[0], _log_deviation(steps), of_pairs[1], shares],
+        axis=1,
+    )
+
+
 def _posture(series: Float64Array) -> Float64Array:
     return np.concatenate([_mean_over_time(series), _log_deviation(series), _fisher_z(_correlations(series))], axis=1)
-
-
-def _flat(relative: Float32Array) -> Float64Array:
-    return relative.reshape(*relative.shape[:2], 2 * N_KEYPOINTS).astype(np.float64)
 
 
 def _mean_over_time(series: Float32Array | Float64Array) -> Float64Array:

@@ -148,7 +148,7 @@ def measure(windows: SomeWindows) -> Float64Array:
 
     Parameters
     ----------
-    windows : Windows, or np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : Windows, or np.ndarray [shape=(N, 150, P, 2)], float32
         Pixels, NaN where missing. Neither the place in the frame nor the size of the picture matters.
 
     Returns

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from poseauth.features import FEATURES
-from poseauth.windows import WINDOW_FRAMES
+from poseauth.windows import WINDOW_FRAMES, Points
 
 Pooling = Literal["last", "mean"]
 Head = Literal["binary", "cohort"]
@@ -20,7 +20,7 @@ class Architecture:
     Attributes
     ----------
     features : str
-        What it is shown of a window: a name in `poseauth.features.FEATURES`.
+        What it is shown of a window: a name in `poseauth.features.FEATURES`. "whole" needs whole windows.
     hidden, layers, dropout :
         Size of the LSTM; dropout stands between its layers.
     frame_step : int
@@ -132,8 +132,15 @@ class Recipe:
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
 
+def seeing(recipe: Recipe, points: Points) -> Recipe:
+    """The recipe as windows of those points allow it: without hands and face the features "torso" for "whole"."""
+    if points == "whole" or recipe.architecture.features != "whole":
+        return recipe
+    return replace(recipe, architecture=replace(recipe.architecture, features="torso"))
+
+
 RECIPES: Mapping[str, Recipe] = {
-    "default": Recipe("default"),
+    "default": Recipe("default", Architecture(features="whole")),
     # Yasrab et al. 2021, section 4: batch 1, Adam 1e-2 halved every 30 epochs, weight decay 1e-4, clip 0.25,
     # 200 epochs, the weights of the best validation epoch.
     "paper": Recipe(

@@ -9,10 +9,13 @@ import numpy as np
 from poseauth.arrays import Float32Array, Int32Array
 from poseauth.features import to_torso
 from poseauth.keypoints import (
+    FACE,
     HEAD_KEYPOINTS,
     L_EAR,
     L_ELBOW,
     L_EYE,
+    L_FINGERS,
+    L_HAND,
     L_SHOULDER,
     L_WRIST,
     LEFT,
@@ -22,16 +25,24 @@ from poseauth.keypoints import (
     R_EAR,
     R_ELBOW,
     R_EYE,
+    R_FINGERS,
+    R_HAND,
     R_SHOULDER,
     R_WRIST,
     RIGHT,
     WholeBody,
 )
 
-_STREAMS = (HEAD_KEYPOINTS, (R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
+_STREAMS = (
+    (*HEAD_KEYPOINTS, *FACE),
+    (R_ELBOW, R_WRIST, *R_FINGERS, *R_HAND),
+    (L_ELBOW, L_WRIST, *L_FINGERS, *L_HAND),
+)
+"""Of whole windows; of the twelve those of the points that are there."""
 
 _MIRROR_ORDER = (
-    NOSE, NECK, L_SHOULDER, L_ELBOW, L_WRIST, R_SHOULDER, R_ELBOW, R_WRIST, L_EYE, R_EYE, L_EAR, R_EAR
+    NOSE, NECK, L_SHOULDER, L_ELBOW, L_WRIST, R_SHOULDER, R_ELBOW, R_WRIST, L_EYE, R_EYE, L_EAR, R_EAR,
+    *L_FINGERS, *R_FINGERS, FACE[1], FACE[0], FACE[3], FACE[2], *R_HAND, *L_HAND,
 )  # fmt: skip
 _BODY_MIRROR_ORDER = (0, 4, 5, 6, 1, 2, 3, *(k + 1 if k % 2 else k - 1 for k in range(7, N_BODY_POINTS)))
 """Of BlazePose's points: the inner, middle and outer eyes, then a pair of left and right each."""
@@ -50,14 +61,14 @@ def surrogate_impostors(windows: Float32Array, *, rng: np.random.Generator) -> F
 
     Parameters
     ----------
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : np.ndarray [shape=(N, 150, P, 2)], float32
         The person's windows, at least three, pixels, NaN where missing.
     rng : np.random.Generator
         Decides what comes from where.
 
     Returns
     -------
-    np.ndarray [shape=(N, 150, 12, 2)], float32
+    np.ndarray [shape=(N, 150, P, 2)], float32
         Torso-relative units (the features do not depend on the unit), NaN where missing.
 
     Raises
@@ -73,8 +84,8 @@ def surrogate_impostors(windows: Float32Array, *, rng: np.random.Generator) -> F
     mixed = relative.copy()
     for i in range(len(relative)):
         donors = rng.choice(len(relative), size=len(_STREAMS), replace=False)
-        for stream, donor in zip(_STREAMS, donors, strict=True):
-            mixed[i][:, list(stream)] = relative[donor][:, list(stream)]
+        for stream, donor in zip(_streams(relative), donors, strict=True):
+            mixed[i][:, stream] = relative[donor][:, stream]
     return np.asarray(mixed + neck[:, :, None, :], dtype=np.float32)
 
 
@@ -88,7 +99,7 @@ def chimeras(
 
     Parameters
     ----------
-    people : sequence of np.ndarray [shape=(N, 150, 12, 2)], float32
+    people : sequence of np.ndarray [shape=(N, 150, P, 2)], float32
         The person to learn first, then at least one other; every one with a window or more, NaN where missing.
     n_windows : int
         How many to make.
@@ -97,7 +108,7 @@ def chimeras(
 
     Returns
     -------
-    windows : np.ndarray [shape=(n_windows, 150, 12, 2)], float32
+    windows : np.ndarray [shape=(n_windows, 150, P, 2)], float32
         Torso-relative units, NaN where missing; in none are head and both arms of one and the same person.
     heads : np.ndarray [shape=(n_windows,)], int32
         Which of the people gives the head.
@@ -121,11 +132,16 @@ def chimeras(
         trunk = int(donors[-1])
         moment = int(rng.integers(len(parts[trunk])))
         mixed[i] = parts[trunk][moment]
-        for stream, donor in zip(_STREAMS, donors, strict=False):
-            mixed[i][:, list(stream)] = parts[donor][rng.integers(len(parts[donor]))][:, list(stream)]
+        for stream, donor in zip(_streams(mixed), donors, strict=False):
+            mixed[i][:, stream] = parts[donor][rng.integers(len(parts[donor]))][:, stream]
         mixed[i] += necks[trunk][moment][:, None, :]
         heads[i] = donors[0]
     return mixed, heads
+
+
+def _streams(windows: Float32Array) -> list[list[int]]:
+    """The points of head, right arm and left arm among those that the windows have."""
+    return [[point for point in stream if point < windows.shape[2]] for stream in _STREAMS]
 
 
 def _several_of(n_people: int, rng: np.random.Generator) -> Int32Array:
@@ -145,15 +161,15 @@ def mirror_images(windows: Float32Array) -> Float32Array:
 
     Parameters
     ----------
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : np.ndarray [shape=(N, 150, P, 2)], float32
         NaN where missing.
 
     Returns
     -------
-    np.ndarray [shape=(N, 150, 12, 2)], float32
+    np.ndarray [shape=(N, 150, P, 2)], float32
         x is negative: the features do not depend on the place in the picture.
     """
-    mirrored = windows[:, :, list(_MIRROR_ORDER)].copy()
+    mirrored = windows[:, :, list(_MIRROR_ORDER[: windows.shape[2]])].copy()
     mirrored[..., 0] *= -1
     return mirrored
 

@@ -23,7 +23,7 @@ class LabelledWindows:
 
     Attributes
     ----------
-    windows : np.ndarray [shape=(N, 150, 12, 2)], float32
+    windows : np.ndarray [shape=(N, 150, P, 2)], float32
         Pixels, NaN where missing.
     classes : np.ndarray [shape=(N,)], int32
         0 = the person to learn; 1, 2, ... = other people.
@@ -162,8 +162,11 @@ def _train(
 
 def _fit_scaler(model: WindowLSTM, features: torch.Tensor) -> None:
     flat = features.reshape(-1, features.shape[-1])
-    model.feature_mean.copy_(flat.mean(dim=0))
-    scale = flat.std(dim=0)
+    # Of a hand that nobody shows nothing is known: it counts as 0, whatever it is scaled by.
+    mean = torch.nan_to_num(flat.nanmean(dim=0))
+    model.feature_mean.copy_(mean)
+    n_known = torch.isfinite(flat).sum(dim=0)
+    scale = torch.sqrt(torch.nansum((flat - mean) ** 2, dim=0) / (n_known - 1).clamp(min=1))
     model.feature_scale.copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
 
 

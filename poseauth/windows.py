@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from poseauth.errors import InputError
 from poseauth.keypoints import (
     L_ELBOW,
     L_SHOULDER,
+    N_HAND_POINTS,
     N_KEYPOINTS,
+    N_WHOLE,
     NECK,
     NOSE,
+    POINTS_OF_BODY,
     R_ELBOW,
     R_SHOULDER,
     KeypointSequence,
 )
-from poseauth.long_arrays import LongArray, let_go
+from poseauth.long_arrays import LongArray, in_pieces, let_go
 
 FPS = 30.0
 """Frames a second of every window."""
 WINDOW_FRAMES = 150
 """Frames of a window: 5.0 s at 30 fps (Yasrab et al. 2021, section 3)."""
 WINDOW_S = WINDOW_FRAMES / FPS
+
+Points = Literal["twelve", "whole"]
+"""What a window shows of somebody: the twelve keypoints, or the upper body with head and hands (`N_WHOLE` points)."""
+N_POINTS: dict[Points, int] = {"twelve": N_KEYPOINTS, "whole": N_WHOLE}
 
 _ROUNDING_S = 1e-6
 _MAX_HELD_S = 0.1
@@ -50,6 +59,8 @@ class WindowOptions:
     min_visibility : float
         A window counts when shoulders, elbows and nose are each seen in at least this share of its frames
         (both sides averaged), and the torso can be measured in as many.
+    points : "twelve" or "whole"
+        What a window shows; "whole" needs sequences with hands and body.
     """
 
     stride_frames: int = 30
@@ -57,6 +68,7 @@ class WindowOptions:
     max_gap_s: float = 0.5
     max_jump: float = 1.0
     min_visibility: float = 0.6
+    points: Points = "twelve"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -66,6 +78,8 @@ class WindowOptions:
             raise ValueError("max_fill_s must not be negative, max_gap_s and max_jump must be above 0")
         if not 0 <= self.min_visibility <= 1:
             raise ValueError(f"min_visibility is {self.min_visibility}; a share from 0 to 1 is needed")
+        if self.points not in N_POINTS:
+            raise ValueError(f"points are {self.points!r}; {', '.join(N_POINTS)} are known")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +90,8 @@ class Segment:
     ----------
     start_s : float
         Time of the first frame in the source.
-    keypoints : np.ndarray [shape=(S, 12, 2)], float32
-        Pixels; short gaps filled, NaN where still missing.
+    keypoints : np.ndarray [shape=(S, P, 2)], float32
+        Pixels; short gaps filled, NaN where still missing. P is 12 or 64, by the points asked for.
     """
 
     start_s: float
@@ -95,8 +109,9 @@ class Windows:
 
     Attributes
     ----------
-    movement : np.ndarray [shape=(M, 12, 2)], float32
-        Pixels at 30 fps, NaN where missing: the pieces of the clip, one after another.
+    movement : np.ndarray [shape=(M, P, 2)], float32
+        Pixels at 30 fps, NaN where missing: the pieces of the clip, one after another. P is 12 or, of whole windows,
+        64: the twelve, then `poseauth.keypoints.POINTS_OF_BODY`, the left hand and the right one.
     first_frame : np.ndarray [shape=(N,)], int64
         Where in `movement` each window begins.
     start_s : np.ndarray [shape=(N,)], float64
@@ -112,7 +127,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        if self.movement.ndim != 3 or self.movement.shape[1:] != (N_KEYPOINTS, 2):
+        if self.movement.ndim != 3 or self.movement.shape[1:] not in [(n, 2) for n in N_POINTS.values()]:
             raise ValueError(f"the movement has shape {self.movement.shape}")
         if self.first_frame.shape != self.start_s.shape or self.start_s.ndim != 1:
             raise ValueError(f"{self.first_frame.shape} windows begin at {self.start_s.shape} times")
@@ -126,7 +141,7 @@ class Windows:
         return len(self.start_s)
 
     def __getitem__(self, rows: slice) -> Float32Array:
-        """Some windows: [shape=(n, 150, 12, 2)], float32, pixels."""
+        """Some windows: [shape=(n, 150, P, 2)], float32, pixels."""
         frames = self.first_frame[rows, None] + np.arange(WINDOW_FRAMES)
         copied = np.asarray(self.movement[frames], dtype=np.float32)
         let_go(self.movement)
@@ -134,12 +149,12 @@ class Windows:
 
     @property
     def keypoints(self) -> Float32Array:
-        """All windows: [shape=(N, 150, 12, 2)], float32. `poseauth.features` makes the network's input of them."""
+        """All windows: [shape=(N, 150, P, 2)], float32. `poseauth.features` makes the network's input of them."""
         return self[:]
 
     @property
     def mask(self) -> BoolArray:
-        """Which keypoints are there: bool [shape=(N, 150, 12)]."""
+        """Which keypoints are there: bool [shape=(N, 150, P)]."""
         return np.asarray(np.isfinite(self.keypoints).all(axis=-1))
 
     @property
@@ -152,7 +167,7 @@ class Windows:
 
 
 SomeWindows = Float32Array | Windows
-"""What is scored some windows at a time: of an array [shape=(N, 150, 12, 2)] or of a clip."""
+"""What is scored some windows at a time: of an array [shape=(N, 150, P, 2)], P 12 or 64, or of a clip."""
 
 
 def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None) -> Windows:
@@ -171,9 +186,14 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
     -------
     Windows
         None at all (N = 0) where no piece is long enough or enough of the person is seen in none.
+
+    Raises
+    ------
+    InputError
+        If whole windows are asked for, and the sequence has no hands or no body.
     """
     options = options or WindowOptions()
-    movement = LongArray((N_KEYPOINTS, 2))
+    movement = LongArray((N_POINTS[options.points], 2))
     first_frames: list[int] = []
     starts: list[float] = []
     n_rejected = n_before = 0
@@ -191,6 +211,12 @@ def cut_windows(sequence: KeypointSequence, options: WindowOptions | None = None
     return Windows(movement.array(), np.array(first_frames, np.int64), np.array(starts, dtype=np.float64), n_rejected)
 
 
+def shows_whole(sequence: KeypointSequence) -> bool:
+    """Whether whole windows can be cut from a sequence: hands were looked for, and the body has BlazePose's points."""
+    whole = sequence.whole_body
+    return whole is not None and whole.hands is not None and whole.body is not None
+
+
 def visibility(window: Float32Array) -> float:
     """Share of a window's frames in which the least seen of shoulders, elbows, nose and torso is seen, 0 to 1.
 
@@ -198,7 +224,7 @@ def visibility(window: Float32Array) -> float:
 
     Parameters
     ----------
-    window : np.ndarray [shape=(150, 12, 2)], float32
+    window : np.ndarray [shape=(150, P, 2)], float32
         Pixels, NaN where missing. Left and right are averaged; the torso needs neck, nose and both shoulders at once.
     """
     seen = np.asarray(np.isfinite(window).all(axis=-1))
@@ -225,16 +251,20 @@ def find_segments(sequence: KeypointSequence, options: WindowOptions | None = No
 
 
 def _segments(sequence: KeypointSequence, options: WindowOptions) -> Iterator[Segment]:
+    if options.points == "whole" and not shows_whole(sequence):
+        raise InputError(
+            f"{sequence.provenance.source_name}: its keypoints have no hands, or not all of the body, and are to be "
+            "held against movement that has. Extract the clip with hands"
+        )
     present = np.flatnonzero(sequence.seen.any(axis=1))
     if not len(present):
         return
     gap = np.diff(sequence.timestamps_s[present]) > options.max_gap_s + _ROUNDING_S
     cut = np.diff(sequence.shot[present]) != 0
     jump = _jumps(torso_size(sequence.keypoints)[present], sequence.keypoints[:, NECK][present], options.max_jump)
-    let_go(sequence.keypoints, sequence.confidence)
+    let_go(sequence.keypoints)
     for piece in np.split(present, np.flatnonzero(gap | cut | jump) + 1):
-        yield _resampled(sequence, slice(piece[0], piece[-1] + 1), options.max_fill_s)
-        let_go(sequence.keypoints)
+        yield _resampled(sequence, slice(int(piece[0]), int(piece[-1]) + 1), options)
 
 
 def torso_size(keypoints: Float32Array) -> Float32Array:
@@ -242,8 +272,8 @@ def torso_size(keypoints: Float32Array) -> Float32Array:
 
     Parameters
     ----------
-    keypoints : np.ndarray [shape=(..., 12, 2)], float32
-        Pixels.
+    keypoints : np.ndarray [shape=(..., P, 2)], float32
+        Pixels; the twelve come first.
 
     Returns
     -------
@@ -267,28 +297,46 @@ def _jumps(size: Float32Array, neck: Float32Array, max_jump: float) -> BoolArray
     return jumped
 
 
-def _resampled(sequence: KeypointSequence, rows: slice, max_fill_s: float) -> Segment:
+def _resampled(sequence: KeypointSequence, rows: slice, options: WindowOptions) -> Segment:
     times = sequence.timestamps_s[rows]
-    points = sequence.keypoints[rows]
-    seen = sequence.confidence[rows] > 0
-    let_go(sequence.confidence)
     # Neighbours in the source stand this far apart even where nothing is missing.
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
     # The last frame is shown for a step too. A tenth of a frame of tolerance: containers round their time stamps.
     shown_s = min(step, _MAX_HELD_S)
     n_frames = max(1, int(np.floor((times[-1] - times[0] + shown_s) * FPS + 0.1)))
-    grid = times[0] + np.arange(n_frames) / FPS
-    out = np.full((n_frames, N_KEYPOINTS, 2), np.nan, dtype=np.float32)
-    for k in range(N_KEYPOINTS):
-        known = np.flatnonzero(seen[:, k])
-        if not len(known):
-            continue
-        t = times[known]
-        right = np.clip(np.searchsorted(t, grid, side="left"), 0, len(t) - 1)
-        left = np.clip(np.searchsorted(t, grid, side="right") - 1, 0, len(t) - 1)
-        last = t[-1] + (shown_s if t[-1] == times[-1] else 0.0)
-        inside = (grid >= t[0] - 0.1 / FPS) & (grid <= last + 0.1 / FPS)
-        inside &= t[right] - t[left] <= max_fill_s + step + _ROUNDING_S
-        for axis in range(2):
-            out[inside, k, axis] = np.interp(grid[inside], t, points[known, k, axis])
-    return Segment(float(times[0]), out)
+    longest_s = options.max_fill_s + step + _ROUNDING_S
+    filled = LongArray((N_POINTS[options.points], 2))
+    for block in in_pieces(n_frames):
+        grid = times[0] + np.arange(block.start, block.stop) / FPS
+        # What lies farther away than a gap may be filled changes nothing.
+        near = np.searchsorted(times, [grid[0] - longest_s - step, grid[-1] + longest_s + step])
+        here = slice(rows.start + int(near[0]), rows.start + int(near[1]))
+        points, t_here = _points(sequence, here, options.points), sequence.timestamps_s[here]
+        seen = np.asarray(np.isfinite(points).all(axis=-1))
+        out = np.full((len(grid), points.shape[1], 2), np.nan, dtype=np.float32)
+        for k in range(points.shape[1]):
+            known = np.flatnonzero(seen[:, k])
+            if not len(known):
+                continue
+            t = t_here[known]
+            right = np.clip(np.searchsorted(t, grid, side="left"), 0, len(t) - 1)
+            left = np.clip(np.searchsorted(t, grid, side="right") - 1, 0, len(t) - 1)
+            last = t[-1] + (shown_s if t[-1] == times[-1] else 0.0)
+            inside = (grid >= t[0] - 0.1 / FPS) & (grid <= last + 0.1 / FPS)
+            inside &= t[right] - t[left] <= longest_s
+            for axis in range(2):
+                out[inside, k, axis] = np.interp(grid[inside], t, points[known, k, axis])
+        filled.add(out)
+    return Segment(float(times[0]), filled.array())
+
+
+def _points(sequence: KeypointSequence, rows: slice, points: Points) -> Float32Array:
+    """Of some frames what a window shows of them: [shape=(n, P, 2)], float32, pixels."""
+    twelve, whole = sequence.keypoints[rows], sequence.whole_body
+    let_go(sequence.keypoints)
+    if points == "twelve" or whole is None or whole.hands is None or whole.body is None:
+        return twelve
+    hands = whole.hands[rows, ..., :2].reshape(-1, 2 * N_HAND_POINTS, 2)
+    found = np.concatenate([twelve, whole.body[rows][:, POINTS_OF_BODY, :2], hands], axis=1)
+    let_go(whole.hands, whole.body)
+    return found

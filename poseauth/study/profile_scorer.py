@@ -10,13 +10,11 @@ import numpy as np
 
 from poseauth.arrays import BoolArray, Float32Array, Float64Array
 from poseauth.models import taught
-from poseauth.movement_statistics import movement_statistics
-from poseauth.recipes import RECIPES, Recipe
-from poseauth.scoring import WindowScorer, scorer_from_arrays
+from poseauth.recipes import RECIPES, Recipe, seeing
+from poseauth.scoring import WindowScorer, fit_statistics, scorer_from_arrays
 from poseauth.study.presets import PoseProfile
 from poseauth.surrogates import chimeras
 from poseauth.training import LabelledWindows, train
-from poseauth.whitening import WhitenedCosine
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +77,13 @@ def fit_profile(
         parts += [mixed[heads == head] for head in np.unique(heads)]
     classes = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).astype(np.int32)
     learnt = train(LabelledWindows(np.concatenate(parts), classes), recipe, seed=seed, device=device)
-    statistics = None
-    if recipe.architecture.statistics:
-        statistics = WhitenedCosine.fit([movement_statistics(some) for some in people])
+    statistics = fit_statistics(recipe.architecture.features, people) if recipe.architecture.statistics else {}
     return FittedProfile(profile, WindowScorer(taught(learnt.model), statistics))
 
 
 def recipe_of(profile: PoseProfile) -> Recipe:
     """The default recipe with the preset's own size."""
-    recipe = RECIPES["default"]
+    recipe = seeing(RECIPES["default"], "twelve")
     if profile.width is not None:
         recipe = replace(recipe, architecture=replace(recipe.architecture, hidden=profile.width))
     if profile.min_steps is not None:

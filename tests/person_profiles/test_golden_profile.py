@@ -77,8 +77,8 @@ def test_a_profile_of_format_2_is_refused_with_what_it_lacks_and_the_way_out(ear
     store, _ = earlier
     with pytest.raises(
         ProfileDamagedError,
-        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 4 and 5\. It lacks the "
-        r"digest of profile\.json, .* and how the person's head was turned .*: poseauth enroll --person NAME --again",
+        match=r"profile\.json: the profile has format 2, of an earlier poseauth; this one reads 4, 5 and 6\. It lacks "
+        r"the digest of profile\.json, .* and how the person.s head was turned .*: poseauth enroll --person .* --again",
     ):
         store.load(NAME)
     with pytest.raises(ProfileDamagedError, match="format 2"):
@@ -103,7 +103,7 @@ def test_a_profile_of_format_3_is_refused_but_for_its_movement(tmp_path):
     for read in (store.load, store.load_movement):
         with pytest.raises(
             ProfileDamagedError,
-            match=r"format 3, of an earlier poseauth; this one reads 4 and 5\. It scores by other .*--again",
+            match=r"format 3, of an earlier poseauth; this one reads 4, 5 and 6\. It scores by other .*--again",
         ):
             read(NAME)
     (read,), (made,) = store.load_movement_to_learn_again(NAME), golden_movement()
@@ -114,17 +114,40 @@ def test_a_profile_of_format_3_is_refused_but_for_its_movement(tmp_path):
         store.load_movement_to_learn_again(NAME)
 
 
-def test_a_profile_of_format_4_is_read_with_the_weight_that_its_network_had(tmp_path):
+@pytest.mark.parametrize(("version", "share"), [(4, 0.2), (5, 0.25)])
+def test_a_profile_of_an_earlier_format_that_scores_as_today_is_read(tmp_path, version, share):
     folder = tmp_path / folder_name(NAME)
-    shutil.copytree(golden_folder(4), folder)
+    shutil.copytree(golden_folder(version), folder)
     store = ProfileStore(tmp_path)
     read, made = store.load(NAME), golden_profile()
-    assert read.recipe.architecture == replace(made.recipe.architecture, network_share=0.2)
+    assert read.recipe.architecture == replace(made.recipe.architecture, network_share=share)
+    assert read.windows.points == "twelve"
     assert profile_as_dict(replace(read, recipe=made.recipe)) == profile_as_dict(made)
     raw = load_scorer(read)(cut_windows(golden_speech(12), read.windows))
     np.testing.assert_allclose(raw, RAW_SCORES, atol=1e-4)
     (movement,) = store.load_movement(NAME)
     np.testing.assert_allclose(movement.keypoints, golden_movement()[0].keypoints, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("version", "points", "features", "words"),
+    [
+        (5, "whole", None, "multiple values for keyword argument 'points'"),
+        (6, None, None, r"'points'"),
+        (6, "hands", None, "WindowOptions has points 'hands'"),
+        (6, "whole", None, "windows of points 'whole' for features 'torso'"),
+        (6, "twelve", "whole", "windows of points 'twelve' for features 'whole'"),
+    ],
+)
+def test_points_that_do_not_belong_are_refused(version, points, features, words):
+    plain = {**profile_as_dict(golden_profile()), "format_version": version}
+    del plain["windows"]["points"]
+    if points:
+        plain["windows"]["points"] = points
+    if features:
+        plain["architecture"]["features"] = features
+    with pytest.raises(ProfileDamagedError, match=words):
+        profile_from_dict(plain, {})
 
 
 @pytest.mark.parametrize(
@@ -139,6 +162,7 @@ def test_a_profile_of_format_4_is_read_with_the_weight_that_its_network_had(tmp_
 )
 def test_a_weight_of_the_network_that_does_not_belong_is_refused(version, share, words):
     plain = {**profile_as_dict(golden_profile()), "format_version": version}
+    del plain["windows"]["points"]
     del plain["architecture"]["network_share"]
     if share is not None:
         plain["architecture"]["network_share"] = share
@@ -216,7 +240,7 @@ def test_a_profile_that_was_signed_or_digested_is_not_taken_for_format_2(home, n
     folder = home / folder_name(NAME)
     (folder / name).touch()
     text = (folder / "profile.json").read_text()
-    (folder / "profile.json").write_text(text.replace('"format_version": 5', '"format_version": 2'))
+    (folder / "profile.json").write_text(text.replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 2'))
     with pytest.raises(ProfileDamagedError, match=r"profile\.json is not the file that was written"):
         ProfileStore(home).load_movement_to_learn_again(NAME)
 

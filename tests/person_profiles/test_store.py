@@ -277,10 +277,10 @@ def test_a_missing_file_is_named(store, kept, name):
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        (1, "format 1, of an earlier .*reads 4 and 5. It has no likelihood ratio.*Enrol the person again"),
-        (2, "format 2, of an earlier .*reads 4 and 5. It lacks the digest of profile.json.*enroll .*--again"),
-        (3, "format 3, of an earlier .*reads 4 and 5. It scores by other statistics.*enroll .*--again"),
-        (6, "format 6, of a later poseauth; this one reads 4 and 5. Install that version"),
+        (1, "format 1, of an earlier .*reads 4, 5 and 6. It has no likelihood ratio.*Enrol the person again"),
+        (2, "format 2, of an earlier .*reads 4, 5 and 6. It lacks the digest of profile.json.*enroll .*--again"),
+        (3, "format 3, of an earlier .*reads 4, 5 and 6. It scores by other statistics.*enroll .*--again"),
+        (7, "format 7, of a later poseauth; this one reads 4, 5 and 6. Install that version"),
         (0, "names no format"),
         (10**40, "names no format"),
         (True, "names no format"),

@@ -15,6 +15,7 @@ from poseauth.baselines import (
     posture_distribution,
 )
 from poseauth.metrics import roc_auc
+from tests.known_body import whole_windows
 
 TORSO_RELATIVE = (mean_pose, posture_distribution, movement_statistics)
 LEFT_WRIST = 7
@@ -62,7 +63,7 @@ def test_missing_pattern_counts_missing_frames_and_their_comings_and_goings(beat
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_scores_are_finite_though_keypoints_are_missing(beating, name):
-    own, other = beating(8, 0.5, seed=1), beating(8, 2.0, seed=2)
+    own, other = (whole_windows(beating(8, pace, seed=pace)) for pace in (1, 2))
     own[:2, :, LEFT_WRIST] = np.nan
     other[3, 10:50, :5] = np.nan
     other[4] = np.nan
@@ -72,8 +73,9 @@ def test_scores_are_finite_though_keypoints_are_missing(beating, name):
 
 
 @pytest.mark.parametrize("name", ["shuffled", "statistics_wccn"])
-def test_another_manner_of_moving_is_told_from_the_persons(beating, name):
-    others = [beating(12, 2.0, seed=2) + np.array([0, 5]), beating(12, 3.0, seed=3)[:, :, MIRROR]]
+def test_another_manner_of_moving_is_told_from_the_persons(beating, body, name):
+    wider = body + 1.5 * (beating(12, 2.0, seed=2) - body)  # else what sees no rhythm takes them for the person
+    others = [wider, beating(12, 3.0, seed=3)[:, :, MIRROR]]
     score = fit_baseline(name, beating(12, 0.5, seed=1), others)
     assert roc_auc(score(beating(10, 0.5, seed=4)), score(beating(10, 3.0, seed=6)[:, :, MIRROR])) > 0.95
 
@@ -120,8 +122,8 @@ def test_a_person_counts_alike_however_long_they_were_filmed(beating):
 
 def test_no_window_gives_no_score(beating):
     for name in BASELINES:
-        score = fit_baseline(name, beating(5, 0.5), [beating(5, 2.0, seed=1)])
-        assert len(score(beating(5, 0.5)[:0])) == 0
+        own, other = whole_windows(beating(5, 0.5)), whole_windows(beating(5, 2.0, seed=1))
+        assert len(fit_baseline(name, own, [other])(own[:0])) == 0
 
 
 def test_what_cannot_be_fitted_is_refused(beating):

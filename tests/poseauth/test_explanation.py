@@ -18,9 +18,10 @@ from poseauth.explanation import (
 )
 from poseauth.features import to_torso
 from poseauth.keypoints import L_WRIST, R_ELBOW, R_WRIST
-from poseauth.movement_statistics import movement_statistics
+from poseauth.movement_statistics import body_statistics, hand_statistics, movement_statistics
 from poseauth.whitening import WhitenedCosine
 from poseauth.windows import WINDOW_FRAMES, cut_windows
+from tests.known_body import whole_windows
 
 
 def windows_of(style, seed, duration_s=20.0):
@@ -37,7 +38,7 @@ def score(own):
     """The profile's statistics without its network: the person against three others."""
     others = [np.concatenate([windows_of(style, seed) for seed in (4, 5)]) for style in (1, 2, 3)]
     cosine = WhitenedCosine.fit([movement_statistics(some) for some in (own, *others)])
-    return lambda windows: 1 / (1 + np.exp(-6 * (cosine(movement_statistics(windows)) - 0.5)))
+    return lambda windows: 1 / (1 + np.exp(-8 * (cosine(movement_statistics(windows)) - 0.8)))
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +137,29 @@ def test_too_few_windows_are_refused(genuine, score):
         explain(genuine, genuine[:1], score)
     with pytest.raises(ValueError, match="0 windows of the clip"):
         explain(np.zeros((0, WINDOW_FRAMES, 12, 2), np.float32), genuine, score)
+
+
+def opening(windows, frequency_hz, seed):
+    """Whole windows whose hands open and close so often."""
+    times = np.arange(WINDOW_FRAMES) / 30 + seed
+    return whole_windows(windows, 0.6 + 0.4 * np.sin(2 * np.pi * frequency_hz * times))
+
+
+def test_of_whole_windows_the_hands_are_parts_of_their_own(own, genuine):
+    """Somebody whose hands move as the person's never do, on a body that moves as the person's."""
+    person = opening(own, 0.3, 0)
+    others = [opening(windows_of(style, 4), 1.5, style) for style in (1, 2)]
+    blocks = (body_statistics, hand_statistics)
+    cosines = [WhitenedCosine.fit([of(some) for some in (person, *others)]) for of in blocks]
+
+    def score(windows):
+        found = np.mean([cosine(of(windows)) for of, cosine in zip(blocks, cosines, strict=True)], axis=0)
+        return 1 / (1 + np.exp(-6 * found))
+
+    found = explain(opening(genuine, 1.5, 3), person, score)
+    assert {part.name for part in found.parts} == set(PARTS)
+    lowest = sorted(found.parts, key=lambda part: part.effect)[:2]
+    assert {part.name for part in lowest} == {"right hand", "left hand"}
+    assert lowest[1].effect < -LEAST_EFFECT
+    of_twelve = explain(genuine, own, lambda windows: np.full(len(windows), 0.5))
+    assert {part.name for part in of_twelve.parts} == set(PARTS) - {"right hand", "left hand"}

@@ -26,10 +26,11 @@ def network():
 
 @pytest.fixture
 def statistics(beating):
-    """The cosine of plain statistics to a direction drawn at random."""
+    """By its name the cosine of plain statistics to a direction drawn at random."""
     n = movement_statistics(beating(1, 1.0)).shape[1]
     person = np.random.default_rng(0).normal(size=n)
-    return WhitenedCosine(np.zeros(n), np.ones(n), np.eye(n), np.zeros(n), person / np.linalg.norm(person))
+    person /= np.linalg.norm(person)
+    return {"statistics": WhitenedCosine(np.zeros(n), np.ones(n), np.eye(n), np.zeros(n), person)}
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def scorer(network, statistics):
 def test_a_score_is_the_cosine_plus_the_networks_share_of_its_probability(scorer, beating, share):
     scorer = scorer_from_arrays(replace(TINY, network_share=share), scorer.as_arrays())
     windows = beating(5, 1.5)
-    rows, person = movement_statistics(windows), scorer.statistics.person
+    rows, person = movement_statistics(windows), scorer.statistics["statistics"].person
     cosine = rows @ person / (np.linalg.norm(rows, axis=1) * np.linalg.norm(person))
     probability = scorer.network.probabilities(windows).astype(np.float64)
     assert probability.min() > 0
@@ -50,14 +51,14 @@ def test_a_score_is_the_cosine_plus_the_networks_share_of_its_probability(scorer
 
 def test_without_statistics_the_score_is_the_probability(network, beating):
     windows = beating(5, 1.5)
-    scores = WindowScorer(network, None)(windows)
+    scores = WindowScorer(network, {})(windows)
     np.testing.assert_array_equal(scores, network.probabilities(windows))
     assert scores.dtype == np.float64
 
 
 @pytest.mark.parametrize("with_statistics", [True, False])
 def test_no_window_has_no_score(network, statistics, with_statistics):
-    scores = WindowScorer(network, statistics if with_statistics else None)(np.zeros((0, 150, 12, 2), np.float32))
+    scores = WindowScorer(network, statistics if with_statistics else {})(np.zeros((0, 150, 12, 2), np.float32))
     assert scores.shape == (0,)
     assert scores.dtype == np.float64
 
@@ -85,10 +86,10 @@ def test_a_window_in_which_joints_are_missing_has_a_finite_score(scorer, beating
 
 @pytest.mark.parametrize("architecture", [TINY, NETWORK_ALONE], ids=["with statistics", "network alone"])
 def test_a_scorer_from_its_arrays_scores_alike(network, statistics, beating, architecture):
-    scorer = WindowScorer(network, statistics if architecture.statistics else None)
+    scorer = WindowScorer(network, statistics if architecture.statistics else {})
     again = scorer_from_arrays(architecture, scorer.as_arrays())
     windows = beating(4, 1.0)
-    assert (again.statistics is None) == (not architecture.statistics)
+    assert set(again.statistics) == set(scorer.statistics)
     np.testing.assert_allclose(again(windows), scorer(windows), atol=1e-5)
 
 
@@ -97,7 +98,7 @@ def test_arrays_of_network_and_statistics_are_known_by_their_names(scorer, netwo
     assert {name for name in names if name.startswith("statistics.")} == {
         f"statistics.{name}" for name in ("mean", "scale", "whitening", "origin", "person")
     }
-    alone = set(WindowScorer(network, None).as_arrays())
+    alone = set(WindowScorer(network, {}).as_arrays())
     assert names - alone == {name for name in names if name.startswith("statistics.")}
     assert all(name.startswith("network.") for name in alone)
 
@@ -116,7 +117,7 @@ def test_a_missing_array_is_refused(scorer, name, message):
 @pytest.mark.parametrize("part", ["network.", "statistics."])
 def test_a_whole_part_missing_is_refused(scorer, part):
     arrays = {name: value for name, value in scorer.as_arrays().items() if not name.startswith(part)}
-    with pytest.raises(ValueError, match="classifier" if part == "network." else "are needed"):
+    with pytest.raises(ValueError, match="classifier" if part == "network." else "no statistics"):
         scorer_from_arrays(TINY, arrays)
 
 
@@ -127,7 +128,7 @@ def test_an_array_too_many_is_refused(scorer, name):
 
 
 def test_statistics_have_no_place_beside_a_network_alone(scorer):
-    with pytest.raises(ValueError, match=r"statistics\.mean.* no place for these in such a profile"):
+    with pytest.raises(ValueError, match=r"statistics\.mean: no place for it in such a profile"):
         scorer_from_arrays(NETWORK_ALONE, scorer.as_arrays())
 
 
@@ -159,5 +160,5 @@ def test_an_array_without_its_parts_name_is_refused(scorer):
     arrays = scorer.as_arrays()
     renamed = {"mean" if name == "statistics.mean" else name: value for name, value in arrays.items()}
     for given in ({**arrays, "mean": arrays["statistics.mean"]}, renamed):
-        with pytest.raises(ValueError, match="mean: no place for these"):
+        with pytest.raises(ValueError, match="mean: no place for it"):
             scorer_from_arrays(TINY, given)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from poseauth.features import to_torso
-from poseauth.keypoints import L_WRIST, NECK, NOSE, R_WRIST
+from poseauth.keypoints import FACE, L_FINGERS, L_HAND, L_WRIST, NECK, NOSE, R_FINGERS, R_HAND, R_WRIST
 from poseauth.surrogates import chimeras, mirror_images, surrogate_impostors
+from tests.known_body import whole_windows
 
 HEAD, RIGHT_ARM, LEFT_ARM = [0, 8, 9, 10, 11], [3, 4], [6, 7]
 SHOULDERS = [2, 5]
@@ -189,3 +190,17 @@ def test_the_mirror_image_of_a_mirror_image_is_the_window_itself(beating):
     windows = beating(2, 1.0)
     windows[0, :30, L_WRIST] = np.nan
     np.testing.assert_array_equal(mirror_images(mirror_images(windows)), windows)
+
+
+def test_hands_go_with_their_arms_and_the_face_with_the_head(windows):
+    own = whole_windows(windows)
+    mixed = surrogate_impostors(own, rng=np.random.default_rng(3))
+    relative, theirs = from_neck(mixed), seen_from_neck(own)
+    for stream, more in (
+        (HEAD, FACE), (RIGHT_ARM, [*R_FINGERS, *R_HAND]), (LEFT_ARM, [*L_FINGERS, *L_HAND])
+    ):  # fmt: skip
+        for surrogate in relative:
+            donor = donor_of(stream, surrogate, theirs)
+            np.testing.assert_allclose(surrogate[:, list(more)], theirs[donor][:, list(more)], atol=1e-5)
+    chimera, _ = chimeras([own[:4], own[4:]], 5, rng=np.random.default_rng(0))
+    assert chimera.shape == (5, 150, own.shape[2], 2)

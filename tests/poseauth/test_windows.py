@@ -5,7 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseauth.keypoints import L_ELBOW, L_SHOULDER, L_WRIST, NECK, NOSE, R_ELBOW, R_SHOULDER, R_WRIST
+from poseauth import long_arrays
+from poseauth.errors import InputError
+from poseauth.keypoints import (
+    L_ELBOW,
+    L_HAND,
+    L_SHOULDER,
+    L_WRIST,
+    N_WHOLE,
+    NECK,
+    NOSE,
+    R_ELBOW,
+    R_HAND,
+    R_SHOULDER,
+    R_WRIST,
+)
 from poseauth.windows import (
     WindowOptions,
     Windows,
@@ -14,7 +28,7 @@ from poseauth.windows import (
     torso_size,
     visibility,
 )
-from tests.known_body import windows_of
+from tests.known_body import whole_windows, windows_of, with_hands
 
 ALL = list(range(12))
 
@@ -359,3 +373,51 @@ def test_overlapping_windows_keep_every_frame_once(make_sequence):
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         WindowOptions(**options)
+
+
+WHOLE = WindowOptions(points="whole")
+
+
+def test_a_whole_window_has_the_twelve_then_fingers_face_and_both_hands(make_sequence):
+    rng = np.random.default_rng(0)
+    sequence = make_sequence(at(30, 150), rng.normal(0, 3, (150, 12, 2)))
+    windows = cut_windows(with_hands(sequence), WHOLE).keypoints
+    assert windows.shape == (1, 150, N_WHOLE, 2)
+    np.testing.assert_array_equal(windows, whole_windows(sequence.keypoints[None]))
+
+
+@pytest.mark.parametrize("points", ["twelve", "whole"])
+def test_a_long_piece_is_brought_to_30_fps_block_by_block_as_in_one(make_sequence, monkeypatch, points):
+    rng = np.random.default_rng(1)
+    times = np.sort(rng.uniform(0, 40, 900))
+    movement = rng.normal(0, 3, (900, 12, 2)).cumsum(axis=0) / 10
+    gone = [(slice(first, first + 4), R_WRIST) for first in range(20, 880, 60)]
+    sequence = with_hands(make_sequence(times, movement, missing=gone))
+    options = WindowOptions(points=points)
+    at_once = cut_windows(sequence, options)
+    monkeypatch.setattr(long_arrays, "PIECE_FRAMES", 37)
+    in_blocks = cut_windows(sequence, options)
+    assert len(at_once) > 20
+    np.testing.assert_array_equal(in_blocks.movement, at_once.movement)
+    np.testing.assert_array_equal(in_blocks.start_s, at_once.start_s)
+
+
+def test_a_hand_lost_for_a_moment_is_filled_and_for_longer_is_not(make_sequence):
+    sequence = with_hands(make_sequence(at(30, 150)))
+    sequence.whole_body.hands[40:44, 0] = np.nan
+    sequence.whole_body.hands[80:120, 1] = np.nan
+    seen = np.isfinite(cut_windows(sequence, WHOLE).keypoints[0]).all(axis=-1)
+    assert seen[:, list(L_HAND)].all()
+    assert not seen[80:120, list(R_HAND)].any()
+    assert seen[:80].all()
+
+
+def test_whole_windows_of_a_sequence_without_hands_are_refused(make_sequence):
+    with pytest.raises(InputError, match=r"clip\.mp4: its keypoints have no hands.*Extract the clip with hands"):
+        cut_windows(make_sequence(at(30, 150)), WHOLE)
+    assert len(cut_windows(with_hands(make_sequence(at(30, 150))))) == 1
+
+
+def test_points_of_another_name_are_refused():
+    with pytest.raises(ValueError, match="points are 'hands'; twelve, whole are known"):
+        WindowOptions(points="hands")
