@@ -9,6 +9,10 @@ import numpy as np
 
 from poseauth.arrays import Float64Array
 
+NEARNESS_POWER = 4.0
+"""Another person counts by (the nearest one's distance / theirs) to this power, in the whitened space. People from
+other footage, added to two strangers of the same recordings, cost up to .06 of the clips' AUC where all count alike,
+and less than .01 by this power (docs/learning.md)."""
 _MAX_STATISTICS = 4096
 _LENGTH_TOLERANCE = 1e-3
 _NAMES = ("mean", "scale", "whitening", "origin", "person")
@@ -47,7 +51,8 @@ class WhitenedCosine:
 
     WCCN: Hatch, Kajarekar and Stolcke, Interspeech 2006; Dehak et al., IEEE TASLP 19(4), 2011. The covariance within
     people is pooled over the enrolment side and shrunk (Ledoit and Wolf, J. Multivariate Analysis 88, 2004); the origin
-    is the mean of the people's means.
+    is the mean of the people's means. In both, others count by how near they are to the person: whoever was filmed
+    elsewhere lies far away, and what sets them apart is the footage.
 
     Parameters
     ----------
@@ -101,26 +106,25 @@ class WhitenedCosine:
         people : sequence of np.ndarray [shape=(N, D)], float64
             The person's rows first, then everybody else's; NaN where unknown.
         """
-        import scipy.linalg
-        from sklearn.covariance import ledoit_wolf
-
-        scaler = Scaler(np.concatenate(people))
-        rows = [scaler(some) for some in people]
-        means = np.stack([some.mean(axis=0) for some in rows])
-        # Each person counts alike, however long they were filmed.
-        weight = [np.sqrt(1 / len(some)) for some in rows]
-        within = np.concatenate(
-            [(some - mean) * w for some, mean, w in zip(rows, means, weight, strict=True)]
-        ) * np.sqrt(sum(map(len, rows)) / len(rows))
-        covariance, _ = ledoit_wolf(within, assume_centered=True)
-        # Any W with W W^T = C^-1 gives the same cosines; the inverse of the Cholesky factor is the quickest to be had.
-        whitening = scipy.linalg.solve_triangular(
-            np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance))), np.eye(len(covariance)), lower=True
-        ).T
-        alone = len(people) == 1
-        origin = means[0] if alone else means.mean(axis=0)
-        person = np.zeros(means.shape[1]) if alone else _directions((means[:1] - origin) @ whitening)[0]
-        return cls(scaler.mean, scaler.scale, whitening, origin, person)
+        means, residuals = zip(*(_centred(some) for some in people), strict=True)
+        between = _known_mean(np.stack(means))
+        centres = np.where(np.isfinite(means), means, between)
+        # By how people vary themselves: other footage differs by more than anybody's movement, and would hide it.
+        deviation = np.sqrt(np.mean([(some**2).mean(axis=0) for some in residuals], axis=0))
+        varies = deviation > 1e-9 * np.maximum(np.abs(between), 1.0)
+        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
+        within = [some * scale for some in residuals]
+        nearness = np.ones(len(people))
+        whitening = _whitening(within, nearness)
+        away = np.linalg.norm((centres[1:] - centres[0]) * scale @ whitening, axis=1)
+        if away.any():
+            nearest = away[away > 0].min()
+            nearness[1:] = (nearest / np.maximum(away, nearest)) ** NEARNESS_POWER
+            whitening = _whitening(within, nearness)
+        # What is unknown counts as the origin does: it speaks neither for nor against.
+        mean = np.average(centres, axis=0, weights=nearness)
+        person = _directions((centres[:1] - mean) * scale @ whitening)[0]
+        return cls(mean, scale, whitening, np.zeros(len(mean)), person if away.any() else np.zeros(len(mean)))
 
     def __call__(self, rows: Float64Array) -> Float64Array:
         """Scores [shape=(N,)], -1 to 1, of statistics [shape=(N, D)]; higher = more like the person.
@@ -148,6 +152,35 @@ class WhitenedCosine:
         if set(arrays) != set(_NAMES):
             raise ValueError(f"the statistics have {sorted(arrays)}; {sorted(_NAMES)} are needed")
         return cls(*(np.asarray(arrays[name], dtype=np.float64) for name in _NAMES))
+
+
+def _centred(rows: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The mean of what is known of each statistic, NaN where nothing is, and rows less the mean, 0 where unknown."""
+    mean = _known_mean(rows, nothing=np.nan)
+    return mean, np.where(np.isfinite(rows), rows - mean, 0.0)
+
+
+def _known_mean(rows: Float64Array, *, nothing: float = 0.0) -> Float64Array:
+    seen = np.isfinite(rows)
+    count = seen.sum(axis=0)
+    total = np.where(seen, rows, 0.0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, nothing), where=count > 0))
+
+
+def _whitening(within: Sequence[Float64Array], nearness: Float64Array) -> Float64Array:
+    """From scaled rows to a space in which people vary alike in all directions: [shape=(D, D)].
+
+    `within` holds each person's rows less their mean; a person counts by `nearness`, however long they were filmed.
+    """
+    import scipy.linalg
+    from sklearn.covariance import ledoit_wolf
+
+    share = nearness / nearness.sum()
+    weighed = np.concatenate([np.sqrt(w / len(some)) * some for some, w in zip(within, share, strict=True)])
+    covariance, _ = ledoit_wolf(weighed * np.sqrt(len(weighed)), assume_centered=True)
+    # Any W with W W^T = C^-1 gives the same cosines; the inverse of the Cholesky factor is the quickest to be had.
+    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance)))
+    return np.asarray(scipy.linalg.solve_triangular(factor, np.eye(len(covariance)), lower=True).T)
 
 
 def _directions(whitened: Float64Array) -> Float64Array:

@@ -115,11 +115,39 @@ def test_people_vary_alike_in_all_directions_after_whitening():
     np.testing.assert_allclose(within, np.eye(2), atol=0.02)
 
 
-def test_every_person_counts_alike_at_the_origin_however_long_they_were_filmed(people):
+def test_how_long_somebody_was_filmed_does_not_count(people):
     longer = [people[0], np.repeat(people[1], 10, axis=0), *people[2:]]
-    fitted = WhitenedCosine.fit(longer)
-    means = [scaled(rows, fitted.mean, fitted.scale).mean(axis=0) for rows in longer]
-    np.testing.assert_allclose(fitted.origin, np.mean(means, axis=0))
+    once, tenfold = WhitenedCosine.fit(people), WhitenedCosine.fit(longer)
+    np.testing.assert_allclose(tenfold.mean, once.mean, atol=0.05)
+    np.testing.assert_allclose(tenfold.scale, once.scale)
+
+
+def test_others_count_by_how_near_they_are_and_the_farthest_hardly(people):
+    own, near = people[0], people[1]
+    elsewhere = people[2] + 1000 * np.array([0, 0, 0, 1, 1])
+    middle = (own.mean(axis=0) + near.mean(axis=0)) / 2
+    np.testing.assert_allclose(WhitenedCosine.fit([own, near]).mean, middle)
+    np.testing.assert_allclose(WhitenedCosine.fit([own, near, elsewhere]).mean, middle, atol=0.01)
+
+
+def test_people_from_elsewhere_do_not_hide_what_tells_the_person_from_the_near_ones(people):
+    rng = np.random.default_rng(5)
+    away = np.array([0, 0, 0, 10, 0])
+    elsewhere = [rows + (3 + 2 * i) * away + rng.normal(0, 1, 5) for i, rows in enumerate([*people, *people])]
+    halves = [(rows[: len(rows) // 2], rows[len(rows) // 2 :]) for rows in people]
+    learnt, held_out = zip(*halves, strict=True)
+    for others in ((), elsewhere):
+        fitted = WhitenedCosine.fit([*learnt, *others])
+        own, *strangers = (fitted(rows) for rows in held_out)
+        assert own.min() > max(scores.max() for scores in strangers)
+
+
+def test_what_is_unknown_speaks_neither_for_nor_against(people):
+    fitted = WhitenedCosine.fit(people)
+    nothing = np.full((1, N_STATISTICS), np.nan)
+    assert fitted(nothing).tolist() == [0.0]
+    people[0][:, 1] = np.nan
+    assert np.isfinite(WhitenedCosine.fit(people)(people[0])).all()
 
 
 def test_the_units_of_the_statistics_do_not_matter(people):
