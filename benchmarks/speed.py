@@ -36,6 +36,7 @@ import click
 import numpy as np
 import torch
 
+from keypoint_extractors.blazepose.model_files import models_folder
 from keypoint_extractors.cores import usable_cores
 from keypoint_extractors.drawing.figure import LOOKS
 from keypoint_extractors.drawing.rendering import render_video
@@ -317,7 +318,7 @@ def command(bench: Bench, *arguments: str) -> float:
     started = time.perf_counter()
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], cwd=bench.folder, capture_output=True, text=True,
-        env=os.environ | {"HOME": str(bench.folder)},
+        env={"POSEAUTH_MODELS": str(models_folder())} | os.environ | {"HOME": str(bench.folder)},
     )  # fmt: skip
     seconds = time.perf_counter() - started
     if run.returncode:
