@@ -11,10 +11,12 @@ import pytest
 from keypoint_extractors.drawing.speakers import STYLES, speak
 from poseauth import near_duplicates as module
 from poseauth.keypoint_files import read_keypoints
+from poseauth.keypoints import Provenance, keypoint_sequence
 from poseauth.near_duplicates import NearDuplicate, find_near_duplicate, near_duplicates, take_apart
 from poseauth.surrogates import mirror_images
 from tests.copies import copy_of
-from tests.person_profiles.conftest import frozen, speech_of
+from tests.known_body import BODY
+from tests.person_profiles.conftest import frozen, smooth_noise, speech_of
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +93,67 @@ def test_what_is_shown_again_after_more_than_a_minute_is_a_copy_and_no_rhythm(sp
     assert len(near_duplicates([twice, speeches[1]])) == n_found
 
 
-def test_a_sequence_is_gone_through_twice_however_many_it_shares_a_stretch_with(speeches, monkeypatch):
+def test_a_sequence_is_gone_through_three_times_however_many_it_shares_a_stretch_with(speeches, monkeypatch):
     gone_through = []
     correlations = module._correlations
 
-    def counted(stretches, pieces):
+    def counted(stretches, pieces, **kind):
         gone_through.append(pieces)
-        return correlations(stretches, pieces)
+        return correlations(stretches, pieces, **kind)
 
     monkeypatch.setattr(module, "_correlations", counted)
     known, clip = take_apart([*speeches, *map(copy_of, speeches)]), module._pieces(speeches[0])
-    module._shared(clip, known)
-    assert sum(pieces is clip for pieces in gone_through) == 2
+    module._shared(clip, known, range(12))
+    assert sum(pieces is clip for pieces in gone_through) == 3
+
+
+def slow_action(action, take):
+    """A posture after another, slowly: what a take has of its own is when, how far, and how the body sways."""
+    rng, own = np.random.default_rng(action), np.random.default_rng([action, take])
+    times, size = np.arange(20 * 30) / 30, 100
+    reach = size * np.array([0.1, 0, 0.05, 0.2, 0.4, 0.05, 0.2, 0.4, 0.1, 0.1, 0.1, 0.1])[:, None]
+    keypoints = np.tile(BODY, (len(times), 1, 1)) + own.normal(0, 0.15, (len(times), 12, 2))
+    keypoints += 0.05 * reach * smooth_noise(own, len(times))
+    for at_s in (3, 7, 11, 15):
+        way = reach * rng.normal(0, 1, (12, 2)) * (1 + own.normal(0, 0.15, (12, 2)))
+        late = np.clip((times[:, None, None] - at_s - own.normal(0, 0.15, (12, 1))) / 2, 0, 1)
+        keypoints += way * late**3 * (10 - 15 * late + 6 * late**2)
+    source = Provenance(f"action {action}, take {take}", frame_width=640, frame_height=360)
+    return keypoint_sequence(keypoints, np.ones((len(times), 12)), times, provenance=source)
+
+
+def test_two_takes_of_a_slow_action_are_no_copies_and_a_copy_of_one_is(monkeypatch):
+    takes = [slow_action(action, take) for action in range(6) for take in range(2)]
+    copy = copy_of(takes[4], scale=1.0, noise_px=1.0)
+    assert pairs_of(near_duplicates([*takes, copy])) == [(4, 12)]
+    monkeypatch.setattr(module, "MAX_SLOW_RESIDUAL", 1.0)
+    by_correlation_alone = near_duplicates(takes)
+    assert {(2 * action, 2 * action + 1) for action in range(6)} <= set(pairs_of(by_correlation_alone))
+
+
+def played(sequence, speed):
+    """At another speed, backwards below 0, in 30 frames a second, with an estimator's noise."""
+    times = sequence.timestamps_s
+    at = np.arange(0, times[-1], abs(speed) / 30)[:: 1 if speed > 0 else -1]
+    flat = sequence.keypoints.reshape(len(times), -1)
+    keypoints = np.stack([np.interp(at, times, values) for values in flat.T], axis=1).reshape(len(at), 12, 2)
+    return copy_of(
+        keypoint_sequence(keypoints, np.ones((len(at), 12)), np.arange(len(at)) / 30, provenance=sequence.provenance),
+        noise_px=0.5,
+    )
+
+
+@pytest.mark.parametrize("speed", [0.7, 0.75, 0.9, 0.96, 1.04, 1.1, 1.25, 1.4, -0.75, -0.9, -1, -1.1, -1.25])
+def test_a_copy_at_another_speed_or_backwards_is_found_from_either_side(speeches, speed):
+    copy = played(speeches[1], speed)
+    assert pairs_of(near_duplicates([*speeches, copy])) == [(1, 6)]
+    assert pairs_of(near_duplicates([copy, *speeches])) == [(0, 2)]
+
+
+@pytest.mark.parametrize("speed", [0.75, 1.25, -1])
+def test_a_rhythm_at_another_speed_or_backwards_marks_neither(speed):
+    beat = speech_of("one", duration_s=15, sway=0.0)
+    assert near_duplicates([beat, played(beat, speed)]) == []
 
 
 @pytest.mark.parametrize(("seconds", "n_found"), [(6.1, 1), (4.9, 0)])
@@ -196,8 +247,8 @@ def test_the_first_of_one_side_is_named_with_the_most_alike_of_the_other(speeche
 
 def test_what_is_taken_apart_once_answers_like_the_sequences(speeches):
     known = take_apart(speeches)
-    assert known.stretches.shape == (len(known.owners), 700) == (len(known.starts), 700)
-    np.testing.assert_allclose(np.linalg.norm(known.stretches, axis=1), 1, atol=1e-5)
+    assert known.stretches.rows.shape == (len(known.stretches.owners), 700)
+    np.testing.assert_allclose(np.linalg.norm(known.stretches.rows, axis=1), 1, atol=1e-5)
     for clip in (copy_of(speeches[4], frames=slice(90, None)), speak(STYLES[0], duration_s=9, seed=50)):
         assert find_near_duplicate([clip], known) == find_near_duplicate([clip], speeches)
 
@@ -209,3 +260,6 @@ def test_real_recordings_are_copies_of_themselves_and_not_of_each_other(shared):
     copies = [copy_of(one, frames=slice(20, None), fps=25.0) for one in recordings]
     found = near_duplicates([*recordings, *copies])
     assert set(pairs_of(found)) == {(i, i + len(paths)) for i in range(len(paths))}
+    for speed in (0.9, -1):
+        found = near_duplicates([*recordings, *(played(one, speed) for one in recordings)])
+        assert set(pairs_of(found)) == {(i, i + len(paths)) for i in range(len(paths))}
