@@ -106,6 +106,8 @@ class WhitenedCosine:
         people : sequence of np.ndarray [shape=(N, D)], float64
             The person's rows first, then everybody else's; NaN where unknown.
         """
+        import scipy.linalg
+
         means, residuals = zip(*(_centred(some) for some in people), strict=True)
         between = _known_mean(np.stack(means))
         centres = np.where(np.isfinite(means), means, between)
@@ -115,12 +117,16 @@ class WhitenedCosine:
         scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
         within = [some * scale for some in residuals]
         nearness = np.ones(len(people))
-        whitening = _whitening(within, nearness)
-        away = np.linalg.norm((centres[1:] - centres[0]) * scale @ whitening, axis=1)
+        factor = _factor_within(within, nearness)
+        apart = scipy.linalg.solve_triangular(factor, ((centres[1:] - centres[0]) * scale).T, lower=True)
+        away = np.linalg.norm(apart, axis=0)
         if away.any():
             nearest = away[away > 0].min()
             nearness[1:] = (nearest / np.maximum(away, nearest)) ** NEARNESS_POWER
-            whitening = _whitening(within, nearness)
+        if nearness.min() < 1:
+            factor = _factor_within(within, nearness)
+        # Any W with W W^T = C^-1 gives the same cosines; the inverse of the Cholesky factor is the quickest to be had.
+        whitening = np.asarray(scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True).T)
         # What is unknown counts as the origin does: it speaks neither for nor against.
         mean = np.average(centres, axis=0, weights=nearness)
         person = _directions((centres[:1] - mean) * scale @ whitening)[0]
@@ -167,20 +173,18 @@ def _known_mean(rows: Float64Array, *, nothing: float = 0.0) -> Float64Array:
     return np.asarray(np.divide(total, count, out=np.full(total.shape, nothing), where=count > 0))
 
 
-def _whitening(within: Sequence[Float64Array], nearness: Float64Array) -> Float64Array:
-    """From scaled rows to a space in which people vary alike in all directions: [shape=(D, D)].
+def _factor_within(within: Sequence[Float64Array], nearness: Float64Array) -> Float64Array:
+    """The Cholesky factor of the covariance within people, lower: [shape=(D, D)].
 
-    `within` holds each person's rows less their mean; a person counts by `nearness`, however long they were filmed.
+    `within` holds each person's scaled rows less their mean; a person counts by `nearness`, however long they were
+    filmed.
     """
-    import scipy.linalg
     from sklearn.covariance import ledoit_wolf
 
     share = nearness / nearness.sum()
     weighed = np.concatenate([np.sqrt(w / len(some)) * some for some, w in zip(within, share, strict=True)])
     covariance, _ = ledoit_wolf(weighed * np.sqrt(len(weighed)), assume_centered=True)
-    # Any W with W W^T = C^-1 gives the same cosines; the inverse of the Cholesky factor is the quickest to be had.
-    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance)))
-    return np.asarray(scipy.linalg.solve_triangular(factor, np.eye(len(covariance)), lower=True).T)
+    return np.asarray(np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance))))
 
 
 def _directions(whitened: Float64Array) -> Float64Array:
