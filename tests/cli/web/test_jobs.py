@@ -213,9 +213,9 @@ def test_a_process_killed_while_it_had_nothing_to_do_costs_no_job(server, runner
     first = server.add("a.mp4")
     running = runner()
     answer = eventually(lambda: server.jobs.find(first.id).answer)
-    second = server.add("b.mp4")
     os.kill(int(answer.sentence.split()[-1]), signal.SIGKILL)
     time.sleep(waits_s)  # dead already, or dying while it is handed the job
+    second = server.add("b.mp4")  # not before: the living process might do it at once
     running.notice()
     eventually(lambda: not server.jobs.find(second.id).is_active)
     assert server.jobs.find(second.id).answer.sentence != answer.sentence
